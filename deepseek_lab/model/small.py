@@ -1,0 +1,98 @@
+"""A small decoder whose attention is given from outside, so that kinds of attention can be compared in one model."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from deepseek_lab.config import require
+
+
+class SwiGLU(nn.Module):
+    """The feed-forward layer of Llama and DeepSeek: down(silu(gate x) * up x). (…, M) -> (…, M)."""
+
+    def __init__(self, hidden_size: int, intermediate_size: int):
+        super().__init__()
+        self.gate_proj = nn.Linear(hidden_size, intermediate_size, bias=False)
+        self.up_proj = nn.Linear(hidden_size, intermediate_size, bias=False)
+        self.down_proj = nn.Linear(intermediate_size, hidden_size, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+
+
+class SmallBlock(nn.Module):
+    """x + attention(norm(x)), then x + feed-forward(norm(x))."""
+
+    def __init__(self, hidden_size: int, intermediate_size: int, attention: nn.Module):
+        super().__init__()
+        self.input_layernorm = nn.RMSNorm(hidden_size, eps=1e-6)
+        self.self_attn = attention
+        self.post_attention_layernorm = nn.RMSNorm(hidden_size, eps=1e-6)
+        self.mlp = SwiGLU(hidden_size, intermediate_size)
+
+    def forward(self, x: Tensor, cache=None) -> Tensor:
+        x = x + self.self_attn(self.input_layernorm(x), cache)
+        return x + self.mlp(self.post_attention_layernorm(x))
+
+
+class SmallDecoder(nn.Module):
+    """Embedding, one block per given attention module, norm, and the embedding again as output head.
+
+    An attention module takes `(hidden_states, cache)`; `new_cache` and `attention_weights` are passed on to it.
+    """
+
+    def __init__(
+        self, attentions: Sequence[nn.Module], hidden_size: int, intermediate_size: int, vocab_size: int = 256
+    ):
+        super().__init__()
+        self.embed_tokens = nn.Embedding(vocab_size, hidden_size)
+        self.layers = nn.ModuleList(SmallBlock(hidden_size, intermediate_size, a) for a in attentions)
+        self.norm = nn.RMSNorm(hidden_size, eps=1e-6)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Matrices from a normal distribution that keeps the size of what goes through them.
+
+        DeepSeek's 0.02 is made for widths in the thousands; at width 128 it leaves attention scores near zero for
+        the whole of a short training. Matrices that write to the residual stream start smaller with depth.
+        """
+        for name, weight in self.named_parameters():
+            if weight.dim() == 2:
+                writes = name.endswith(("o_proj.weight", "down_proj.weight"))
+                depth = 2 * len(self.layers) if writes else 1
+                nn.init.normal_(weight, std=(weight.shape[1] * depth) ** -0.5)
+
+    def forward(self, input_ids: Tensor, cache: Sequence | None = None) -> Tensor:
+        """(B, T) -> logits (B, T, V). `cache` is what `new_cache` returned."""
+        x = self.embed(input_ids)
+        for layer, layer_cache in zip(self.layers, cache or [None] * len(self.layers), strict=True):
+            x = layer(x, layer_cache)
+        return F.linear(self.norm(x), self.embed_tokens.weight)
+
+    def embed(self, input_ids: Tensor) -> Tensor:
+        """(B, T) -> (B, T, M). Raises `ValueError` for a wrong shape or ids outside the vocabulary."""
+        shape, size = tuple(input_ids.shape), self.embed_tokens.num_embeddings
+        require(
+            input_ids.dim() == 2 and input_ids.numel() > 0,
+            "input_ids",
+            shape,
+            "shape (batch, tokens), not empty",
+        )
+        low, high = int(input_ids.min()), int(input_ids.max())
+        require(low >= 0 and high < size, "input_ids", (low, high), f"ids from 0 to {size - 1}")
+        return self.embed_tokens(input_ids)
+
+    @torch.no_grad()
+    def attention_weights(self, input_ids: Tensor) -> Tensor:
+        """Who looks at whom in every layer and head: (B, T) -> (B, L, H, T, T)."""
+        x, maps = self.embed(input_ids), []
+        for layer in self.layers:
+            maps.append(layer.self_attn.attention_weights(layer.input_layernorm(x)))
+            x = layer(x)
+        return torch.stack(maps, dim=1)
+
+    def new_cache(self, batch_size: int, max_length: int) -> list:
+        """One empty cache per layer."""
+        return [layer.self_attn.new_cache(batch_size, max_length) for layer in self.layers]

@@ -1,0 +1,64 @@
+"""Text that every learner already has: the source code of their own Python's standard library."""
+
+import sysconfig
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from deepseek_lab.config import require
+
+SKIPPED_FOLDERS = {"site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "__pycache__"}
+HELD_OUT_EVERY = 20  # every 20th file is validation text
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Bytes to train on and bytes of other files to measure on: uint8 tensors."""
+
+    train: Tensor
+    validation: Tensor
+
+
+def standard_library_files(root: Path | None = None) -> list[Path]:
+    """The Python files of the standard library, sorted by path, without tests and installed packages."""
+    root = root or Path(sysconfig.get_path("stdlib"))
+    return [p for p in sorted(root.rglob("*.py")) if not SKIPPED_FOLDERS & set(p.relative_to(root).parts)]
+
+
+@cache
+def python_corpus() -> Corpus:
+    """The standard library as bytes, split by file: 19 of 20 files to train on, the others to validate on."""
+    files = standard_library_files()
+    require(
+        len(files) >= HELD_OUT_EVERY,
+        "standard library",
+        f"{len(files)} .py files",
+        "a Python with its sources",
+    )
+    held_out = [path.read_bytes() for path in files[::HELD_OUT_EVERY]]
+    kept = [path.read_bytes() for i, path in enumerate(files) if i % HELD_OUT_EVERY]
+    return Corpus(*(torch.frombuffer(bytearray(b"".join(part)), dtype=torch.uint8) for part in (kept, held_out)))
+
+
+def encode(text: str) -> Tensor:
+    """Text as byte-level tokens: its UTF-8 bytes, (1, T) of int64. An emoji is four tokens."""
+    return torch.tensor([list(text.encode("utf-8"))], dtype=torch.long)
+
+
+def token_labels(text: str) -> list[str]:
+    """What to write on each byte-level token: the character, or the byte's number where it is part of one."""
+    labels = []
+    for byte in text.encode("utf-8"):
+        char = chr(byte)
+        labels.append(char if char.isascii() and (char.isprintable() or char in "\n\t") else f"{byte:02x}")
+    return labels
+
+
+def random_windows(source: Tensor, count: int, length: int, generator: torch.Generator) -> Tensor:
+    """(count, length + 1) tokens from random places: `length` inputs, each followed by the token to predict."""
+    require(len(source) > length, "window length", length, f"less than the {len(source)} tokens of the text")
+    starts = torch.randint(len(source) - length, (count,), generator=generator)
+    return source[starts[:, None] + torch.arange(length + 1)].long()
