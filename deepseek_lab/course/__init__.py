@@ -1,0 +1,1 @@
+"""What notebooks need besides the subject: device and seeds, data files, exercises, measuring."""

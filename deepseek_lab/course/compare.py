@@ -1,0 +1,64 @@
+"""Compare an answer with the expected one and say, in a sentence, what differs first: kind, shape, values, where."""
+
+import torch
+
+TOLERANCE = 1e-5  # largest error over largest value, as everywhere in the course
+
+
+def first_difference(answer: object, expected: object) -> str | None:
+    """None when `answer` is right, else a sentence about the first thing that is not.
+
+    Numbers count as equal whatever their type (3, 3.0, a tensor that holds 3); tensors must agree in shape, and in
+    value to a relative 1e-5. The dtype is not compared, so a float64 answer is as good as a float32 one.
+    """
+    if isinstance(expected, tuple):
+        return _tuple_difference(answer, expected)
+    if isinstance(expected, torch.Tensor):
+        return _tensor_difference(answer, expected)
+    if isinstance(answer, torch.Tensor) and answer.numel() == 1:
+        answer = answer.item()
+    if isinstance(expected, (int, float)) and not isinstance(expected, bool):
+        return _number_difference(answer, expected)
+    return None if answer == expected else f"your answer is {answer!r}, expected {expected!r}"
+
+
+def _tuple_difference(answer: object, expected: tuple) -> str | None:
+    if not isinstance(answer, (tuple, list)):
+        return f"expected {len(expected)} results, but yours is a {type(answer).__name__}"
+    if len(answer) != len(expected):
+        return f"expected {len(expected)} results, yours has {len(answer)}"
+    for number, (mine, theirs) in enumerate(zip(answer, expected, strict=True), start=1):
+        if difference := first_difference(mine, theirs):
+            return f"in result {number}, {difference}"
+    return None
+
+
+def _number_difference(answer: object, expected: float) -> str | None:
+    try:
+        value = float(answer)
+    except (TypeError, ValueError, OverflowError):
+        return f"expected a number, but yours is a {type(answer).__name__}"
+    if abs(value - expected) <= TOLERANCE * abs(expected):  # false for NaN, as it should be
+        return None
+    ratio = f", {value / expected:.4g} times as much" if expected else ""
+    return f"your number is {value:,.6g}, expected {expected:,.6g}{ratio}"
+
+
+def _tensor_difference(answer: object, expected: torch.Tensor) -> str | None:
+    if not isinstance(answer, torch.Tensor):
+        return f"expected a tensor, but yours is a {type(answer).__name__}"
+    if answer.shape != expected.shape:
+        return f"the shape is {tuple(answer.shape)}, expected {tuple(expected.shape)}"
+    error = (answer.detach().double().cpu() - expected.detach().double().cpu()).abs()
+    if error.numel() == 0:
+        return None
+    error = error.nan_to_num(nan=float("inf"))
+    if error.max() <= TOLERANCE * expected.abs().max().item():
+        return None
+    place = tuple(int(i) for i in torch.unravel_index(error.argmax(), error.shape))
+    share = (error > TOLERANCE * expected.abs().max().item()).double().mean().item()
+    where = f" at {list(place)}" if place else ""
+    return (
+        f"the shape is right, but {share:.0%} of the values differ, most{where}: "
+        f"yours is {answer[place].item():.4g}, expected {expected[place].item():.4g}"
+    )

@@ -1,0 +1,102 @@
+"""Exercises that answer at once: `check` runs the learner's function against the real one on random inputs.
+
+An exercise knows the real function, the wrong ones that people typically write, hints, and a solution. Nothing here
+raises: whatever the learner's function does, the answer is a sentence.
+"""
+
+import copy
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from deepseek_lab.course import progress
+from deepseek_lab.course.compare import first_difference
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A typical wrong answer: what it computes, and what to tell the person who wrote it."""
+
+    wrong: Callable
+    message: str
+
+
+@dataclass
+class Exercise:
+    """One exercise. `cases` yields argument tuples, given a seeded generator; `reference` is the real function."""
+
+    name: str
+    cases: Callable[[torch.Generator], Iterator[tuple]]
+    reference: Callable
+    hints: Sequence[str]
+    solution_code: str
+    mistakes: Sequence[Mistake] = ()
+    _hints_shown: int = field(default=0, repr=False)
+
+    def check(self, answer: Callable) -> None:
+        """Run `answer` on random inputs and print what was found. Progress is recorded when it is right."""
+        print(f"{self.name}: {self.verdict(answer)}")
+
+    def verdict(self, answer: Callable) -> str:
+        """The sentence that `check` prints."""
+        if not callable(answer):
+            return f"check takes your function, but got a {type(answer).__name__}."
+        count = 0
+        for args in self.cases(torch.Generator().manual_seed(0)):
+            try:
+                result = answer(*copy.deepcopy(args))  # copies: the answer may change its inputs
+            except Exception as error:
+                return f"not yet. Your function stopped with {describe(error)}."
+            if result is None or result is ...:
+                return NOT_ATTEMPTED if count == 0 else "not yet. Your function returned nothing for some inputs."
+            expected = self.reference(*args)
+            if difference := first_difference(result, expected):
+                return f"not yet. For {describe_inputs(args)}, {difference}.{self._advice(args, result)}"
+            count += 1
+        progress.record(self.name)
+        return f"correct on {count} random inputs."
+
+    def hint(self) -> None:
+        """Print the next hint; after the last one, the first again."""
+        number = self._hints_shown % len(self.hints)
+        self._hints_shown += 1
+        print(f"Hint {number + 1} of {len(self.hints)}: {self.hints[number]}")
+
+    def solution(self) -> None:
+        """Print a solution."""
+        print(self.solution_code)
+
+    def _advice(self, args: tuple, result: object) -> str:
+        for mistake in self.mistakes:
+            if first_difference(result, mistake.wrong(*copy.deepcopy(args))) is None:
+                return f" {mistake.message}"
+        return ""
+
+
+NOT_ATTEMPTED = "not attempted yet. Write your answer above, then run both cells."
+
+
+def describe(error: Exception) -> str:
+    """An exception in one line: its kind, its words, and the learner's line that raised it."""
+    words = str(error).strip().split("\n")[0]
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename != __file__]
+    # Frames of PyTorch and of the package say nothing to a learner; the last one of theirs does.
+    own = [f for f in frames if "site-packages" not in f.filename and "deepseek_lab" not in f.filename]
+    where = f' in the line "{own[-1].line}"' if own and own[-1].line else ""
+    return f"{type(error).__name__}{': ' + words if words else ''}{where}"
+
+
+def describe_inputs(args: tuple) -> str:
+    """The inputs of a case in a few words: numbers as they are, tensors by shape."""
+    words = [f"shape {tuple(a.shape)}" if isinstance(a, torch.Tensor) else repr(a) for a in args]
+    return "inputs " + ", ".join(words)
+
+
+def report(exercises: Sequence[Exercise]) -> None:
+    """Print which of these exercises are solved."""
+    done = progress.solved()
+    solved = [e.name for e in exercises if e.name in done]
+    left = [e.name for e in exercises if e.name not in done]
+    print(f"{len(solved)} of {len(exercises)} solved." + (f" Left: {', '.join(left)}." if left else ""))

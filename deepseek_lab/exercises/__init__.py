@@ -1,0 +1,1 @@
+"""The exercises of each notebook: `from deepseek_lab.exercises import attention as exercises`."""
