@@ -17,6 +17,11 @@ def causal_mask(queries: int, keys: int, device=None) -> Tensor:
     return torch.ones(queries, keys, dtype=torch.bool, device=device).tril(diagonal=keys - queries)
 
 
+def softmax(scores: Tensor, dtype: torch.dtype) -> Tensor:
+    """Softmax over the last dimension, computed in fp32 or better and returned in `dtype`."""
+    return scores.softmax(dim=-1, dtype=torch.promote_types(scores.dtype, torch.float32)).to(dtype)
+
+
 def attend(q: Tensor, k: Tensor, v: Tensor, scale: float, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """The equation, plainly. q (B, H, T, D), k (B, G, S, D), v (B, G, S, D_v), with H a multiple of G.
 
@@ -30,8 +35,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, scale: float, mask: Tensor | None = 
     # scores = q k^T / sqrt(D)
     scores = torch.einsum("bghtd,bgsd->bghts", q, k) * scale
     scores = scores.masked_fill(~mask, float("-inf"))
-    wide = scores if scores.dtype == torch.float64 else scores.float()
-    weights = wide.softmax(dim=-1).to(v.dtype)
+    weights = softmax(scores, v.dtype)
     # output = weights v
     output = torch.einsum("bghts,bgsd->bghtd", weights, v)
     return output.flatten(1, 2), weights.flatten(1, 2)
@@ -39,17 +43,16 @@ def attend(q: Tensor, k: Tensor, v: Tensor, scale: float, mask: Tensor | None = 
 
 def attend_fast(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
     """The outputs of causal `attend`, by PyTorch's fused kernels. Same shapes."""
-    queries, keys = q.shape[2], k.shape[2]
-    # PyTorch's is_causal lines the mask up with the first key. Ours lines it up with the last: with a cache the
-    # queries are the newest tokens. The two agree only when there are as many queries as keys.
-    whole = queries == keys
-    mask = None if whole or queries == 1 else causal_mask(queries, keys, q.device)
-    return F.scaled_dot_product_attention(
-        q,
-        k,
-        v,
-        attn_mask=mask,
-        is_causal=whole and queries > 1,
-        scale=scale,
-        enable_gqa=q.shape[1] != k.shape[1],
-    )
+    heads, groups, queries, keys = q.shape[1], k.shape[1], q.shape[2], k.shape[2]
+    require(heads % groups == 0, "key/value heads", groups, f"a divisor of the {heads} query heads")
+    if queries == keys:
+        grouped = heads != groups
+        return F.scaled_dot_product_attention(q, k, v, is_causal=queries > 1, scale=scale, enable_gqa=grouped)
+    # With a cache the queries are the newest tokens, but PyTorch's is_causal lines its mask up with the first key:
+    # we pass our own. And enable_gqa may copy keys and values for every query head, the whole cache at every step:
+    # instead, the query heads that share a key head become rows of one taller query.
+    repeats = heads // groups
+    mask = None if queries == 1 else causal_mask(queries, keys, q.device).repeat(repeats, 1)  # (H/G * T, S)
+    rows = q.unflatten(1, (groups, repeats)).flatten(2, 3)  # (B, G, H/G * T, D)
+    output = F.scaled_dot_product_attention(rows, k, v, attn_mask=mask, scale=scale)
+    return output.unflatten(2, (repeats, queries)).flatten(1, 2)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from deepseek_lab.attention.cache import AttentionCache
-from deepseek_lab.attention.dot_product import attend, attend_fast
+from deepseek_lab.attention.dot_product import attend, attend_fast, causal_mask, softmax
 from deepseek_lab.attention.multi_head import check_hidden_states
 from deepseek_lab.attention.rope import (
     apply_rope,
@@ -112,15 +112,21 @@ class MultiHeadLatentAttention(nn.Module):
         return attend_fast(torch.cat([q_nope, q_pe], dim=-1), k, v, self.scale)
 
     def attend_absorbed(self, q_nope: Tensor, q_pe: Tensor, c_kv: Tensor, k_pe: Tensor) -> Tensor:
-        """Attention in the latent's own space: all heads share one "key" [c_kv, k_pe] and one "value" c_kv."""
+        """Attention in the latents' own space: all heads share one "key" [c_kv, k_pe] and one "value" c_kv."""
+        heads, queries, keys = q_nope.shape[1], q_nope.shape[2], c_kv.shape[1]
         w_uk, w_uv = self.up_projections()
         # q_nope . (W_UK c) = (q_nope W_UK) . c
         q_latent = torch.einsum("bhtd,hdc->bhtc", q_nope, w_uk)  # (B, H, T, C)
-        q = torch.cat([q_latent, q_pe], dim=-1)  # (B, H, T, C + R)
-        k = torch.cat([c_kv, k_pe], dim=-1)[:, None]  # (B, 1, S, C + R): multi-query attention
-        latent = attend_fast(q, k, c_kv[:, None], self.scale)  # (B, H, T, C)
+        # All heads search the same latents, so heads are just more rows of one product. Two products and a sum, not
+        # one over cat([c_kv, k_pe]): that would copy the whole cache at every step.
+        by_place = q_pe.flatten(1, 2) @ k_pe.mT  # (B, H * T, S)
+        scores = torch.baddbmm(by_place, q_latent.flatten(1, 2), c_kv.mT) * self.scale
+        if queries > 1:
+            mask = causal_mask(queries, keys, scores.device).repeat(heads, 1)  # (H * T, S)
+            scores = scores.masked_fill(~mask, float("-inf"))
+        latent = softmax(scores, c_kv.dtype) @ c_kv  # (B, H * T, C)
         # sum_s w_s (W_UV c_s) = W_UV (sum_s w_s c_s)
-        return torch.einsum("bhtc,hdc->bhtd", latent, w_uv)
+        return torch.einsum("bhtc,hdc->bhtd", latent.unflatten(1, (heads, queries)), w_uv)
 
     def attention_weights(self, hidden_states: Tensor) -> Tensor:
         """Who looks at whom, to be looked at: (B, T, M) -> (B, H, T, T)."""

@@ -41,7 +41,11 @@ def _number_difference(answer: object, expected: float) -> str | None:
     if abs(value - expected) <= TOLERANCE * abs(expected):  # false for NaN, as it should be
         return None
     ratio = f", {value / expected:.4g} times as much" if expected else ""
-    return f"your number is {value:,.6g}, expected {expected:,.6g}{ratio}"
+    return f"your number is {_readable(value)}, expected {_readable(expected)}{ratio}"
+
+
+def _readable(value: float) -> str:
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.6g}"
 
 
 def _tensor_difference(answer: object, expected: torch.Tensor) -> str | None:

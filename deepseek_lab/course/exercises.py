@@ -5,6 +5,7 @@ raises: whatever the learner's function does, the answer is a sentence.
 """
 
 import copy
+import inspect
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ class Exercise:
     hints: Sequence[str]
     solution_code: str
     mistakes: Sequence[Mistake] = ()
+    also: Callable[[Callable], str | None] | None = None  # a last test of a right answer: a sentence if it fails
     _hints_shown: int = field(default=0, repr=False)
 
     def check(self, answer: Callable) -> None:
@@ -53,8 +55,11 @@ class Exercise:
                 return NOT_ATTEMPTED if count == 0 else "not yet. Your function returned nothing for some inputs."
             expected = self.reference(*args)
             if difference := first_difference(result, expected):
-                return f"not yet. For {describe_inputs(args)}, {difference}.{self._advice(args, result)}"
+                inputs = describe_inputs(self.reference, args)
+                return f"not yet. For {inputs}, {difference}.{self._advice(args, result)}"
             count += 1
+        if self.also and (objection := self.also(answer)):
+            return f"not yet. The values are right, but {objection}"
         progress.record(self.name)
         return f"correct on {count} random inputs."
 
@@ -88,10 +93,14 @@ def describe(error: Exception) -> str:
     return f"{type(error).__name__}{': ' + words if words else ''}{where}"
 
 
-def describe_inputs(args: tuple) -> str:
-    """The inputs of a case in a few words: numbers as they are, tensors by shape."""
-    words = [f"shape {tuple(a.shape)}" if isinstance(a, torch.Tensor) else repr(a) for a in args]
-    return "inputs " + ", ".join(words)
+def describe_inputs(function: Callable, args: tuple) -> str:
+    """The inputs of a case in a few words, with the reference's parameter names: tensors by their shape."""
+    names = inspect.signature(function).parameters
+    words = [
+        f"{name} of shape {tuple(value.shape)}" if isinstance(value, torch.Tensor) else f"{name}={value!r}"
+        for name, value in zip(names, args, strict=True)
+    ]
+    return ", ".join(words)
 
 
 def report(exercises: Sequence[Exercise]) -> None:

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from deepseek_lab.attention.cache_size import cache_bytes, latent_elements
 from deepseek_lab.course.exercises import Exercise, Mistake, report
@@ -119,10 +120,26 @@ def _absorbed_queries(q_nope: Tensor, w_uk: Tensor) -> Tensor:
     return torch.einsum("bhtd,hdc->bhtc", q_nope, w_uk)
 
 
+def _makes_keys(answer) -> str | None:
+    """The point is the cost, so count it: one query over 64 latents of 24 numbers, 4 heads of width 16."""
+    heads, width, latent, keys = 4, 16, 24, 64
+    with FlopCounterMode(display=False) as counter:
+        answer(torch.randn(1, heads, 1, width), torch.randn(heads, width, latent), torch.randn(1, keys, latent))
+    absorbed = 2 * heads * (width * latent + keys * latent)
+    flops = counter.get_total_flops()
+    if flops <= absorbed:
+        return None
+    return (
+        f"for one query your function needs {flops:,} operations where {absorbed:,} are enough: it still makes a "
+        "key for every latent. Bring the query to the latents instead."
+    )
+
+
 absorb_scores = Exercise(
     name="absorb_scores",
     cases=_absorb_cases,
     reference=_expanded_scores,
+    also=_makes_keys,
     mistakes=[
         Mistake(
             lambda q, w, c: torch.einsum("bhtd,gdc,bsc->bhts", q, w, c),
@@ -192,6 +209,7 @@ expanding_pays = Exercise(
         "Find the least whole T with C * (D + D_v) + T * (D + R + D_v) <= T * (C + R + C).",
     ],
     solution_code=(
+        "import math\n\n\n"
         "def expanding_pays(C, R, D, D_v):\n"
         "    once = C * (D + D_v)\n"
         "    saved_per_query = (C + R + C) - (D + R + D_v)\n"

@@ -62,3 +62,16 @@ def random_windows(source: Tensor, count: int, length: int, generator: torch.Gen
     require(len(source) > length, "window length", length, f"less than the {len(source)} tokens of the text")
     starts = torch.randint(len(source) - length, (count,), generator=generator)
     return source[starts[:, None] + torch.arange(length + 1)].long()
+
+
+def repeat_half(windows: Tensor, generator: torch.Generator) -> Tensor:
+    """Every second window (of B, T + 1) becomes a piece of itself over and over, 10 to 63 tokens long.
+
+    In ordinary code copying pays off now and then; in these windows it pays off everywhere. The length varies, so
+    that looking back a fixed distance is no use.
+    """
+    windows, length = windows.clone(), windows.shape[1]
+    for row in range(0, len(windows), 2):
+        period = int(torch.randint(10, 64, (), generator=generator))
+        windows[row] = windows[row, torch.arange(length) % min(period, length)]
+    return windows
