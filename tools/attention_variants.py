@@ -23,6 +23,7 @@ from deepseek_lab.training.loop import train, validation_loss
 OUTPUT = Path(__file__).resolve().parents[1] / "data" / "attention_variants.json"
 BUDGETS = (32, 64, 128)  # cached numbers per token and layer
 SCHEDULES = {"short": 200, "long": 800}  # steps of 16 windows of 128 tokens
+ORDINARY = ("MHA", 256)  # MHA with heads of full width, as a reference beyond the budgets
 SEEDS = (0, 1, 2)
 TUNING_SEED, TUNING_BUDGET, TUNING_RATES = 100, 64, (2e-3, 4e-3, 8e-3)
 
@@ -92,7 +93,8 @@ def main() -> None:
     rows = run_all(tuning, rows, workers)
     rates = best_rates(rows)
     print("chosen learning rates:", rates, flush=True)
-    jobs = [(k, e, n, s, rates[k]) for s in SEEDS for n in SCHEDULES.values() for e in BUDGETS for k in KINDS]
+    shapes = [(kind, budget) for budget in BUDGETS for kind in KINDS] + [ORDINARY]
+    jobs = [(k, e, n, s, rates[k]) for s in SEEDS for n in SCHEDULES.values() for k, e in shapes]
     run_all(jobs, rows, workers)
 
 

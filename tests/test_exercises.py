@@ -1,0 +1,189 @@
+"""Exercises: solutions pass in their cells, typical wrong answers fail with their own words, nothing raises."""
+
+import json
+import linecache
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+import torch
+
+from deepseek_lab.course import progress
+from deepseek_lab.course.compare import first_difference
+from deepseek_lab.course.exercises import NOT_ATTEMPTED
+from deepseek_lab.exercises import attention
+
+ROOT = Path(__file__).resolve().parents[1]
+CHAPTERS = {"01_attention": attention}
+ALL = [(chapter, exercise) for chapter, module in CHAPTERS.items() for exercise in module.ALL]
+each = pytest.mark.parametrize("chapter, exercise", ALL, ids=lambda value: getattr(value, "name", value))
+
+
+@pytest.fixture(autouse=True)
+def empty_progress(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setattr(progress, "_unsaved", set())
+
+
+def exercise_cell(chapter: str, name: str) -> str:
+    """The source of the notebook's cell in which this exercise is checked."""
+    notebook = nbformat.read(ROOT / "notebooks" / f"{chapter}.ipynb", 4)
+    sources = [cell.source for cell in notebook.cells if f"exercises.{name}.check(" in cell.source]
+    assert len(sources) == 1
+    return sources[0]
+
+
+def run_cell(source: str, capsys) -> str:
+    exec(compile(source, "<cell>", "exec"), {"exercises": attention, "torch": torch})
+    return capsys.readouterr().out
+
+
+@each
+def test_untouched_cell_prints_one_fixed_line(chapter, exercise, capsys):
+    assert run_cell(exercise_cell(chapter, exercise.name), capsys) == f"{exercise.name}: {NOT_ATTEMPTED}\n"
+    assert progress.solved() == set()
+
+
+@each
+def test_solution_in_its_cell_is_correct(chapter, exercise, capsys):
+    cell = exercise_cell(chapter, exercise.name)
+    stub = re.search(rf"def {exercise.name}\(.*?\n    \.\.\.", cell, re.S)
+    assert stub, "the stub is a function with ... as its body"
+    printed = run_cell(cell.replace(stub.group(), exercise.solution_code), capsys)
+    assert re.fullmatch(rf"{exercise.name}: correct on \d+ random inputs\.\n", printed)
+    assert progress.solved() == {exercise.name}
+
+
+@each
+def test_typical_mistakes_get_their_own_words(chapter, exercise):
+    assert len(exercise.mistakes) >= 2
+    for mistake in exercise.mistakes:
+        verdict = exercise.verdict(mistake.wrong)
+        assert verdict.startswith("not yet. ") and verdict.endswith(mistake.message)
+    assert progress.solved() == set()
+
+
+@each
+def test_hints_come_one_after_another_and_start_over(chapter, exercise, capsys):
+    for _ in range(len(exercise.hints) + 1):
+        exercise.hint()
+    lines = capsys.readouterr().out.strip().split("\n")
+    assert lines[0] == lines[-1] and len(set(lines)) == len(exercise.hints) >= 2
+    exercise.solution()
+    assert f"def {exercise.name}(" in capsys.readouterr().out
+
+
+@each
+@pytest.mark.parametrize(
+    "answer, words",
+    [
+        (lambda *args: None, "not attempted yet"),
+        (lambda *args: ..., "not attempted yet"),
+        (lambda *args: 1 / 0, "stopped with ZeroDivisionError: division by zero"),
+        (lambda: 1, "stopped with TypeError"),
+        (lambda *args: "text", "not yet. For"),
+        (lambda *args: torch.zeros(0), "not yet. For"),
+        (lambda *args: [], "not yet. For"),
+        (lambda *args: float("nan"), "not yet. For"),
+        (7, "check takes your function, but got a int"),
+        (None, "check takes your function, but got a NoneType"),
+    ],
+)
+def test_whatever_it_is_given_the_answer_is_a_sentence(chapter, exercise, answer, words):
+    assert words in exercise.verdict(answer)
+    assert progress.solved() == set()
+
+
+def test_other_right_answers_are_accepted():
+    assert attention.share_keys.verdict(
+        lambda k, n: torch.stack([k[:, i * k.shape[1] // n] for i in range(n)], dim=1)
+    ).startswith("correct")
+    assert attention.mla_cache_bytes.verdict(lambda t, n, c, r, b: t * n * (c + r) * b / 8).startswith("correct")
+    assert attention.absorb_scores.verdict(lambda q, w, c: torch.einsum("bhtd,hdc,bsc->bhts", q, w, c)).startswith(
+        "correct"
+    )
+    assert attention.absorb_scores.verdict(lambda q, w, c: (q @ w) @ c[:, None].mT).startswith("correct")
+
+
+def test_right_values_by_the_wrong_way_are_told_so():
+    def makes_keys(q_nope, w_uk, c_kv):
+        k = torch.einsum("bsc,hdc->bhsd", c_kv, w_uk)
+        return q_nope @ k.transpose(-1, -2)
+
+    verdict = attention.absorb_scores.verdict(makes_keys)
+    assert "The values are right, but for one query your function needs 204,800 operations where 15,360" in verdict
+    assert progress.solved() == set()
+
+
+def test_an_answer_may_change_its_inputs():
+    def in_place(k, num_heads):
+        result = k.repeat_interleave(num_heads // k.shape[1], dim=1)
+        k.zero_()
+        return result
+
+    assert attention.share_keys.verdict(in_place).startswith("correct")
+
+
+def test_the_learners_own_line_is_quoted():
+    source = "def answer(k, num_heads):\n    return k.nonsense(num_heads)\n"
+    linecache.cache["cell-7"] = (len(source), None, source.splitlines(keepends=True), "cell-7")
+    namespace = {}
+    exec(compile(source, "cell-7", "exec"), namespace)
+    verdict = attention.share_keys.verdict(namespace["answer"])
+    assert "AttributeError: 'Tensor' object has no attribute 'nonsense'" in verdict
+    assert 'in the line "return k.nonsense(num_heads)"' in verdict
+
+
+@pytest.mark.parametrize(
+    "answer, expected, words",
+    [
+        (torch.zeros(2, 3), torch.zeros(3, 2), "the shape is (2, 3), expected (3, 2)"),
+        ([1.0], torch.zeros(1), "expected a tensor, but yours is a list"),
+        (torch.tensor([1.0, 2.0, 9.0]), torch.tensor([1.0, 2.0, 3.0]), "33% of the values differ, most at [2]"),
+        (torch.tensor([float("nan"), 1.0]), torch.tensor([1.0, 1.0]), "50% of the values differ, most at [0]"),
+        (torch.tensor(5.0), torch.tensor(4.0), "yours is 5, expected 4"),
+        (24, 12, "your number is 24, expected 12, 2 times as much"),
+        ("a", 12, "expected a number, but yours is a str"),
+        (1, (1, 2), "expected 2 results, but yours is a int"),
+        ((1, 2, 3), (1, 2), "expected 2 results, yours has 3"),
+        ((1, 3), (1, 2), "in result 2, your number is 3, expected 2"),
+        ("x", "y", "your answer is 'x', expected 'y'"),
+    ],
+)
+def test_first_difference_in_words(answer, expected, words):
+    assert words in first_difference(answer, expected)
+
+
+@pytest.mark.parametrize(
+    "answer, expected",
+    [
+        (torch.tensor([1.0, 2.0]).double(), torch.tensor([1.0, 2.0])),
+        (torch.tensor(3), 3),
+        (3.0, 3),
+        ((1.0, torch.ones(2)), (1, torch.ones(2))),
+        (torch.zeros(0), torch.zeros(0)),
+    ],
+)
+def test_equal_answers_have_no_difference(answer, expected):
+    assert first_difference(answer, expected) is None
+
+
+def test_progress_is_kept_and_survives_damage(tmp_path, capsys):
+    progress.record("share_keys")
+    assert json.loads(progress.progress_file().read_text()) == ["share_keys"]
+    attention.progress()
+    assert capsys.readouterr().out.startswith("1 of 4 solved. Left: mla_cache_bytes")
+    for damaged in ("{", "7", '{"a": 1}', '[1, "share_keys"]'):
+        progress.progress_file().write_text(damaged)
+        progress.solved()
+    assert progress.solved() == {"share_keys"}
+    assert list(progress.progress_file().parent.glob("*.tmp")) == []
+
+
+def test_progress_without_a_place_to_write_lasts_for_the_session(tmp_path, monkeypatch):
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    monkeypatch.setenv("XDG_DATA_HOME", str(blocked))
+    progress.record("share_keys")
+    assert progress.solved() == {"share_keys"}
