@@ -7,7 +7,6 @@ filled before the clock starts. Prints a table of milliseconds and ratios, with 
 """
 
 import argparse
-import statistics
 
 import torch
 from transformers import DeepseekV2Config, DynamicCache
@@ -15,7 +14,7 @@ from transformers.models.deepseek_v2.modeling_deepseek_v2 import DeepseekV2Atten
 
 from deepseek_lab import DeepSeekConfig
 from deepseek_lab.attention import MultiHeadLatentAttention
-from deepseek_lab.course.measure import interleaved_seconds
+from deepseek_lab.course.measure import interleaved_medians
 from deepseek_lab.course.setup import choose_device
 
 
@@ -68,8 +67,7 @@ def main() -> None:
             alternatives = ways(official_config(), batch, length, device)
             expected = alternatives["transformers"]()
             errors = [(way() - expected).abs().max() / expected.abs().max() for way in alternatives.values()]
-            seconds = interleaved_seconds(alternatives, rounds=rounds)
-            ms = {name: statistics.median(values) * 1000 for name, values in seconds.items()}
+            ms = {name: s * 1000 for name, s in interleaved_medians(alternatives, rounds=rounds).items()}
             ratios = f"{ms['expanded'] / ms['absorbed']:.1f}, {ms['transformers'] / ms['absorbed']:.1f} x"
             print(
                 f"{batch:5} {length:8} {ms['absorbed']:13.2f} {ms['expanded']:13.2f} {ms['transformers']:17.2f}"

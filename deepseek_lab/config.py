@@ -6,6 +6,8 @@ A frozen dataclass: a model is described once and never changes under your feet.
 
 import dataclasses
 import json
+import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,16 @@ def require(condition: bool, field: str, got: object, takes: str) -> None:
     """Raise a `ValueError` that names the field, what it got and what it takes, unless `condition` holds."""
     if not condition:
         raise ValueError(f"{field}: got {got!r}, but it takes {takes}")
+
+
+def is_number(value: object) -> bool:
+    """Whether `value` is a finite number (True and False are not)."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def is_whole(value: object) -> bool:
+    """Whether `value` is a whole number (True and False are not)."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True)
@@ -35,6 +47,10 @@ class YarnScaling:
     attention_factor: float | None = None  # None: what mscale and mscale_all_dim say
 
     def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            fine = is_number(value) or (value is None and field.name == "attention_factor")
+            require(fine, f"rope_scaling.{field.name}", value, "a finite number")
         require(self.factor >= 1, "rope_scaling.factor", self.factor, "a number of at least 1")
         length = self.original_max_position_embeddings
         require(length >= 1, "rope_scaling.original_max_position_embeddings", length, "at least 1 token")
@@ -99,16 +115,26 @@ class DeepSeekConfig:
         )
         for field in positive.split():
             value = getattr(self, field)
-            require(_is_int(value) and value >= 1, field, value, "a whole number of at least 1")
+            require(is_whole(value) and value >= 1, field, value, "a whole number of at least 1")
         for field in ("n_shared_experts", "first_k_dense_replace", "num_nextn_predict_layers"):
             value = getattr(self, field)
-            require(_is_int(value) and value >= 0, field, value, "a whole number of at least 0")
+            require(is_whole(value) and value >= 0, field, value, "a whole number of at least 0")
         rank = self.q_lora_rank
-        require(rank is None or (_is_int(rank) and rank >= 1), "q_lora_rank", rank, "None or at least 1")
+        require(rank is None or (is_whole(rank) and rank >= 1), "q_lora_rank", rank, "None or at least 1")
         rope_width = self.qk_rope_head_dim
         require(rope_width % 2 == 0, "qk_rope_head_dim", rope_width, "an even number (RoPE turns pairs)")
-        require(self.rope_theta > 1, "rope_theta", self.rope_theta, "a number above 1")
-        require(self.rms_norm_eps > 0, "rms_norm_eps", self.rms_norm_eps, "a number above 0")
+        for field, least in (
+            ("rope_theta", 1),
+            ("rms_norm_eps", 0),
+            ("initializer_range", 0),
+            ("routed_scaling_factor", 0),
+        ):
+            value = getattr(self, field)
+            require(is_number(value) and value > least, field, value, f"a number above {least}")
+        for field in ("tie_word_embeddings", "attention_bias", "rope_interleave", "norm_topk_prob"):
+            require(isinstance(getattr(self, field), bool), field, getattr(self, field), "true or false")
+        scaling = self.rope_scaling
+        require(scaling is None or isinstance(scaling, YarnScaling), "rope_scaling", scaling, "None or a YarnScaling")
 
     @property
     def qk_head_dim(self) -> int:
@@ -143,6 +169,14 @@ class DeepSeekConfig:
         heads, kv_heads = raw.get("num_attention_heads"), raw.get("num_key_value_heads")
         same = kv_heads is None or heads is None or kv_heads == heads
         require(same, "num_key_value_heads", kv_heads, f"{heads}, the number of heads: MLA has no groups")
+        for field, only in UNSUPPORTED_OTHERWISE.items():
+            value = raw.get(field)
+            require(value is None or value == only, field, value, f"{only!r}, the only value supported")
+        require(
+            raw.get("n_routed_experts", 1) is not None, "n_routed_experts", None, "a number: dense is not supported"
+        )
+        if model_type == "deepseek_v2":
+            raw.pop("rope_interleave", None)  # V2's code always interleaves, whatever a file says
         known = {field.name for field in dataclasses.fields(cls)}
         fields = dict(HF_DEFAULTS[model_type])
         # `null` in a config.json means "as the model type has it", except where None itself has a meaning.
@@ -154,15 +188,12 @@ class DeepSeekConfig:
         return cls(**fields)
 
 
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
 def _as_dict(source) -> dict:
     if isinstance(source, Mapping):
         return dict(source)
     if hasattr(source, "to_dict"):
         return source.to_dict()
+    require(isinstance(source, (str, os.PathLike)), "config", source, "a dict, a config or a folder with config.json")
     path = Path(source)
     path = path / "config.json" if path.is_dir() else path
     if not path.is_file():
@@ -177,8 +208,13 @@ def _as_dict(source) -> dict:
 
 def _read_rope(raw: Mapping) -> tuple[float, YarnScaling | None]:
     """(theta, YaRN or None) from either spelling of the rotary settings."""
-    rope = {**(raw.get("rope_scaling") or {}), **(raw.get("rope_parameters") or {})}
-    theta = rope.get("rope_theta", raw.get("rope_theta", 10000.0))
+    for name in ("rope_scaling", "rope_parameters"):
+        require(isinstance(raw.get(name) or {}, Mapping), name, raw.get(name), "an object or null")
+    rope = raw.get("rope_scaling") or raw.get("rope_parameters") or {}  # transformers prefers them in this order
+    theta = next(t for t in (rope.get("rope_theta"), raw.get("rope_theta"), 10000.0) if t is not None)
+    share = rope.get("partial_rotary_factor")
+    require(share in (None, 1), "partial_rotary_factor", share, "1: all of qk_rope_head_dim is rotated")
+    require(rope.get("truncate", True) is True, "rope_scaling.truncate", rope.get("truncate"), "true")
     kind = rope.get("rope_type", rope.get("type", "default"))
     require(kind in ("default", "yarn"), "rope_scaling.type", kind, "default or yarn")
     if kind == "default":
@@ -187,8 +223,8 @@ def _read_rope(raw: Mapping) -> tuple[float, YarnScaling | None]:
         require(rope.get(name) is not None, f"rope_scaling.{name}", rope.get(name), "a number when type is yarn")
     names = [field.name for field in dataclasses.fields(YarnScaling)]
     given = {name: rope[name] for name in names if rope.get(name) is not None}
-    # Absent, mscale_all_dim means "leave the softmax scale alone": not the same as DeepSeek's own 1.0.
-    return theta, YarnScaling(**{"mscale": 1.0, "mscale_all_dim": 0.0, **given})
+    # Absent, both mean "not given", as in transformers: not the same as DeepSeek's own 1.0.
+    return theta, YarnScaling(**{"mscale": 0.0, "mscale_all_dim": 0.0, **given})
 
 
 _V2 = dict(
@@ -208,9 +244,13 @@ PRESETS: dict[str, dict] = {
         _V2, hidden_size=5120, num_hidden_layers=60, num_attention_heads=128, q_lora_rank=1536,
         intermediate_size=12288, moe_intermediate_size=1536, n_routed_experts=160, n_group=8, topk_group=3,
         topk_method="group_limited_greedy", routed_scaling_factor=16.0,
+        rope_scaling=YarnScaling(mscale=0.707, mscale_all_dim=0.707),
     ),
     "v3": {},
 }  # fmt: skip
+
+# Fields whose other values would change the model in ways that this package does not implement.
+UNSUPPORTED_OTHERWISE = {"moe_layer_freq": 1, "mlp_bias": False, "partial_rotary_factor": 1}
 
 # What an absent field means in a config.json of each type: transformers' defaults, where they differ from ours.
 HF_DEFAULTS: dict[str, dict] = {

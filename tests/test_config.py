@@ -70,6 +70,10 @@ def test_v2_lite_does_not_compress_queries():
         ({"q_lora_rank": 0}, "q_lora_rank: got 0, but it takes None or at least 1"),
         ({"rope_theta": 0}, "rope_theta: got 0"),
         ({"rms_norm_eps": 0}, "rms_norm_eps: got 0"),
+        ({"rope_theta": "10000"}, "rope_theta: got '10000', but it takes a number above 1"),
+        ({"rms_norm_eps": float("nan")}, "rms_norm_eps: got nan"),
+        ({"attention_bias": "false"}, "attention_bias: got 'false', but it takes true or false"),
+        ({"rope_scaling": {"factor": 2}}, "rope_scaling: got {'factor': 2}, but it takes None or a YarnScaling"),
         ({"kv_lora": 4}, "field: got 'kv_lora', but it takes one of attention_bias"),
         ({"model_type": "llama"}, "model_type: got 'llama', but it takes deepseek_v2 or deepseek_v3"),
     ],
@@ -94,6 +98,20 @@ def test_wrong_fields_are_refused(change, words):
             {"model_type": "deepseek_v3", "num_attention_heads": 8, "num_key_value_heads": 2},
             "num_key_value_heads: got 2, but it takes 8",
         ),
+        ({"model_type": "deepseek_v3", "rope_scaling": "yarn"}, "rope_scaling: got 'yarn', but it takes an object"),
+        (
+            {
+                "model_type": "deepseek_v3",
+                "rope_scaling": {"type": "yarn", "factor": "40", "original_max_position_embeddings": 4096},
+            },
+            "rope_scaling.factor: got '40', but it takes a finite number",
+        ),
+        ({"model_type": "deepseek_v3", "rope_scaling": {"type": "default", "truncate": False}}, "truncate: got False"),
+        ({"model_type": "deepseek_v3", "partial_rotary_factor": 0.5}, "partial_rotary_factor: got 0.5"),
+        ({"model_type": "deepseek_v3", "n_routed_experts": None}, "n_routed_experts: got None"),
+        ({"model_type": "deepseek_v2", "moe_layer_freq": 2}, "moe_layer_freq: got 2"),
+        (None, "config: got None, but it takes a dict"),
+        ([], "config: got"),
         ("/no/such/folder", "config: got '/no/such/folder'"),
     ],
 )
@@ -109,6 +127,15 @@ def test_a_damaged_file_is_named(tmp_path):
     (tmp_path / "config.json").write_text("[]")
     with pytest.raises(ValueError, match="a JSON object"):
         DeepSeekConfig.from_hf(tmp_path)
+
+
+def test_null_means_what_the_model_type_has():
+    config = DeepSeekConfig.from_hf({"model_type": "deepseek_v3", "rope_theta": None, "rope_scaling": None})
+    assert (config.rope_theta, config.rope_scaling, config.hidden_size) == (10000.0, None, 7168)
+
+
+def test_v2_always_interleaves():
+    assert DeepSeekConfig.from_hf({"model_type": "deepseek_v2", "rope_interleave": False}).rope_interleave
 
 
 def test_unknown_preset_lists_the_known_ones():

@@ -126,6 +126,28 @@ def test_a_cache_of_another_shape_is_refused_and_unharmed():
     assert cache.length == 0
 
 
+def test_a_cache_made_under_autocast_takes_what_autocast_computes():
+    module = MultiHeadLatentAttention(SMALL)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        cache = module.new_cache(1, 4)
+        module(torch.randn(1, 4, 48), cache)
+    assert cache.length == 4 and cache.slots["c_kv"].dtype == torch.bfloat16
+
+
+def test_a_cache_of_odd_sizes_is_refused():
+    module = MultiHeadLatentAttention(SMALL)
+    for batch, length in ((1.5, 3), (1, "3"), (True, 2), (0, 2), (2, 0)):
+        with pytest.raises(ValueError, match=r"(batch_size|max_length): got .* at least 1"):
+            module.new_cache(batch, length)
+    with pytest.raises(ValueError, match=r"cache entry c_kv: got \(16,\), but it takes 3 dimensions"):
+        module.new_cache(1, 2).append(c_kv=torch.randn(16), k_pe=torch.randn(8))
+
+
+def test_whole_numbers_are_refused_as_input():
+    with pytest.raises(ValueError, match=r"hidden_states dtype: got torch\.int64, but it takes a floating-point dtype"):
+        MultiHeadLatentAttention(SMALL)(torch.zeros(2, 5, 48, dtype=torch.long))
+
+
 def test_a_cache_made_in_inference_mode_can_be_used_outside():
     module = MultiHeadLatentAttention(SMALL)
     with torch.inference_mode():

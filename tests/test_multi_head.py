@@ -82,6 +82,7 @@ def test_attention_weights_reproduce_the_output():
         ((32, 0, 1, 8), "num_attention_heads: got 0"),
         ((0, 4, 1, 8), "hidden_size: got 0"),
         ((32, 4, 0, 8), "num_key_value_heads: got 0"),
+        ((32.0, 4, 2, 8), "hidden_size: got 32.0, but it takes a whole number"),
     ],
 )
 def test_wrong_widths_are_refused(fields, words):

@@ -86,7 +86,7 @@ def test_a_row_in_words():
     assert words.startswith("Layer 1, head 1: token 3 “d” looks at “⏎” (1 back) 100%")
 
 
-@pytest.mark.parametrize("text", ["a", "one two\n  three", "x" * 120, "\n\n\n"])
+@pytest.mark.parametrize("text", ["a", "one two\n  three", "x" * 120, "\n\n\n", "$$x$"])
 def test_attention_figures_can_be_drawn(text):
     maps = maps_of(text)
     assert png(plot_attention(maps, 1, 2, len(text) - 1)).startswith(PNG)

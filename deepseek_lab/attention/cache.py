@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from deepseek_lab.config import require
+from deepseek_lab.config import is_whole, require
 
 
 class AttentionCache:
@@ -11,13 +11,13 @@ class AttentionCache:
 
     An attention module says which slots it needs (`new_cache`): keys and values for multi-head attention, one latent
     and one rotated key for MLA. The tensors are allocated once: growing them by concatenation would copy the whole
-    past at every step. For inference: gradients don't flow back through a cache.
+    past at every step. For inference: a call with a cache gives no gradient to keys and values, not even the new ones.
     """
 
     def __init__(self, batch_size: int, max_length: int, slots: dict[str, tuple[int, ...]], dtype, device):
         """`slots`: name -> shape of one token's entry, as {"c_kv": (512,), "k_pe": (64,)}."""
-        require(batch_size >= 1, "batch_size", batch_size, "at least 1")
-        require(max_length >= 1, "max_length", max_length, "at least 1 token")
+        for field, value in (("batch_size", batch_size), ("max_length", max_length)):
+            require(is_whole(value) and value >= 1, field, value, "a whole number of at least 1")
         self.batch_size, self.max_length, self.length = batch_size, max_length, 0
         # Not an inference tensor even when made under torch.inference_mode(): those refuse later writes outside it.
         with torch.inference_mode(False):
@@ -26,6 +26,14 @@ class AttentionCache:
                 for name, shape in slots.items()
             }
 
+    @classmethod
+    def like(cls, weight: Tensor, batch_size: int, max_length: int, slots: dict[str, tuple[int, ...]]):
+        """A cache for what a layer with this weight computes: its device, and its dtype or that of autocast."""
+        kind = weight.device.type
+        cast = kind != "meta" and torch.is_autocast_enabled(kind)
+        dtype = torch.get_autocast_dtype(kind) if cast else weight.dtype
+        return cls(batch_size, max_length, slots, dtype, weight.device)
+
     def append(self, **entries: Tensor) -> tuple[Tensor, ...]:
         """Store new tokens' entries, each (B, T, ...), and return every slot's tokens so far, each (B, S, ...).
 
@@ -33,6 +41,9 @@ class AttentionCache:
         `ValueError` when the tokens don't fit or an entry has the wrong shape, dtype or device.
         """
         require(set(entries) == set(self.slots), "cache entries", sorted(entries), f"{sorted(self.slots)}")
+        for name, entry in entries.items():
+            takes = f"{self.slots[name].dim()} dimensions: batch, tokens, ..."
+            require(entry.dim() == self.slots[name].dim(), f"cache entry {name}", tuple(entry.shape), takes)
         new_tokens = next(iter(entries.values())).shape[1]
         for name, entry in entries.items():
             slot = self.slots[name]

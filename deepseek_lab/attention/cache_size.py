@@ -29,7 +29,7 @@ def cache_bytes(elements_per_token: int, layers: int, tokens: int, bits: int = 1
 
 @dataclass(frozen=True)
 class CacheShape:
-    """What decides the size of a model's cache. `num_key_value_heads` is what the model itself uses, if it is GQA."""
+    """What decides the size of a model's cache."""
 
     name: str
     layers: int
@@ -37,7 +37,6 @@ class CacheShape:
     head_dim: int
     kv_lora_rank: int
     qk_rope_head_dim: int
-    num_key_value_heads: int | None = None
 
     @classmethod
     def of(cls, name: str, config: DeepSeekConfig) -> "CacheShape":
@@ -62,7 +61,7 @@ CACHE_SHAPES = {
         CacheShape.of("DeepSeek-V3", DeepSeekConfig.preset("v3")),
         CacheShape.of("DeepSeek-V2", DeepSeekConfig.preset("v2")),
         CacheShape.of("DeepSeek-V2-Lite", DeepSeekConfig.preset("v2-lite")),
-        CacheShape("Llama-3-70B-like", 80, 64, 128, 512, 64, num_key_value_heads=8),
-        CacheShape("Llama-3-405B-like", 126, 128, 128, 512, 64, num_key_value_heads=8),
+        CacheShape("Llama-3-70B-like", 80, 64, 128, 512, 64),
+        CacheShape("Llama-3-405B-like", 126, 128, 128, 512, 64),
     )
 }

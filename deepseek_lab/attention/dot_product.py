@@ -22,15 +22,14 @@ def softmax(scores: Tensor, dtype: torch.dtype) -> Tensor:
     return scores.softmax(dim=-1, dtype=torch.promote_types(scores.dtype, torch.float32)).to(dtype)
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, scale: float, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def attend(q: Tensor, k: Tensor, v: Tensor, scale: float) -> tuple[Tensor, Tensor]:
     """The equation, plainly. q (B, H, T, D), k (B, G, S, D), v (B, G, S, D_v), with H a multiple of G.
 
-    `mask` is (T, S), True where a query may look; None means causal. Returns the outputs (B, H, T, D_v) and the
-    weights (B, H, T, S). The softmax is computed in fp32 or better.
+    Causal. Returns the outputs (B, H, T, D_v) and the weights (B, H, T, S). The softmax is computed in fp32 or better.
     """
     heads, groups, queries, keys = q.shape[1], k.shape[1], q.shape[2], k.shape[2]
     require(heads % groups == 0, "key/value heads", groups, f"a divisor of the {heads} query heads")
-    mask = causal_mask(queries, keys, q.device) if mask is None else mask
+    mask = causal_mask(queries, keys, q.device)
     q = q.unflatten(1, (groups, heads // groups))  # (B, G, H/G, T, D)
     # scores = q k^T / sqrt(D)
     scores = torch.einsum("bghtd,bgsd->bghts", q, k) * scale

@@ -55,6 +55,7 @@ class MultiHeadLatentAttention(nn.Module):
 
         `absorb` picks the form; None takes the one with fewer multiplications (`absorbing_is_cheaper`).
         """
+        # Queries first: latents() appends to the cache, and positions count from the cache's length.
         q_nope, q_pe = self.queries(hidden_states, cache)
         c_kv, k_pe = self.latents(hidden_states, cache)
         if absorb is None:
@@ -92,11 +93,8 @@ class MultiHeadLatentAttention(nn.Module):
 
     def up_projections(self) -> tuple[Tensor, Tensor]:
         """`kv_b_proj` cut into W_UK (H, D, C) and W_UV (H, D_v, C): views, no copy."""
-        heads, widths = (
-            self.config.num_attention_heads,
-            [self.config.qk_nope_head_dim, self.config.v_head_dim],
-        )
-        return self.kv_b_proj.weight.unflatten(0, (heads, -1)).split(widths, dim=1)
+        widths = [self.config.qk_nope_head_dim, self.config.v_head_dim]
+        return self.kv_b_proj.weight.unflatten(0, (-1, sum(widths))).split(widths, dim=1)
 
     def keys_values(self, c_kv: Tensor, k_pe: Tensor) -> tuple[Tensor, Tensor]:
         """Every head's key (B, H, S, D + R) and value (B, H, S, D_v), made from what is cached."""
@@ -136,9 +134,8 @@ class MultiHeadLatentAttention(nn.Module):
 
     def new_cache(self, batch_size: int, max_length: int) -> AttentionCache:
         """An empty cache for `max_length` tokens: C + R numbers per token."""
-        weight = self.kv_b_proj.weight
         slots = {"c_kv": (self.config.kv_lora_rank,), "k_pe": (self.config.qk_rope_head_dim,)}
-        return AttentionCache(batch_size, max_length, slots, weight.dtype, weight.device)
+        return AttentionCache.like(self.kv_b_proj.weight, batch_size, max_length, slots)
 
 
 def attention_flops(config: DeepSeekConfig, queries: int, keys: int, absorb: bool) -> int:

@@ -10,14 +10,14 @@ from torch import Tensor, nn
 from deepseek_lab.attention.cache import AttentionCache
 from deepseek_lab.attention.dot_product import attend, attend_fast
 from deepseek_lab.attention.rope import apply_rope, rope_cos_sin, rope_frequencies
-from deepseek_lab.config import require
+from deepseek_lab.config import is_whole, require
 
 
 class MultiHeadAttention(nn.Module):
     """Causal self-attention whose query heads share `num_key_value_heads` keys and values, with RoPE.
 
-    Parameter names are those of Llama-format checkpoints. Raises `ValueError` naming the field for widths that
-    don't fit together.
+    Parameter names are those of Llama-format checkpoints; for those, pass `rope_interleave=False`. Raises `ValueError`
+    naming the field for widths that don't fit together.
     """
 
     def __init__(
@@ -31,7 +31,12 @@ class MultiHeadAttention(nn.Module):
     ):
         super().__init__()
         for field in ("hidden_size", "num_attention_heads", "num_key_value_heads", "head_dim"):
-            require(locals()[field] >= 1, field, locals()[field], "a whole number of at least 1")
+            require(
+                is_whole(locals()[field]) and locals()[field] >= 1,
+                field,
+                locals()[field],
+                "a whole number of at least 1",
+            )
         heads, groups = num_attention_heads, num_key_value_heads
         require(heads % groups == 0, "num_key_value_heads", groups, f"a divisor of num_attention_heads={heads}")
         require(head_dim % 2 == 0, "head_dim", head_dim, "an even number (RoPE turns pairs)")
@@ -73,14 +78,15 @@ class MultiHeadAttention(nn.Module):
     def new_cache(self, batch_size: int, max_length: int) -> AttentionCache:
         """An empty cache for `max_length` tokens: 2 G D numbers per token."""
         entry = (self.num_key_value_heads, self.head_dim)
-        weight = self.k_proj.weight
-        return AttentionCache(batch_size, max_length, {"k": entry, "v": entry}, weight.dtype, weight.device)
+        return AttentionCache.like(self.k_proj.weight, batch_size, max_length, {"k": entry, "v": entry})
 
 
 def check_hidden_states(hidden_states: Tensor, hidden_size: int, cache: AttentionCache | None) -> None:
     """Raise `ValueError` unless the input is (B, T, M) with T >= 1 and fits the cache."""
     shape = tuple(hidden_states.shape)
     require(hidden_states.dim() == 3, "hidden_states", shape, f"shape (batch, tokens, hidden_size={hidden_size})")
+    dtype = hidden_states.dtype
+    require(hidden_states.is_floating_point(), "hidden_states dtype", dtype, "a floating-point dtype")
     require(shape[2] == hidden_size, "hidden_states width", shape[2], f"hidden_size={hidden_size}")
     require(shape[0] >= 1, "hidden_states batch", shape[0], "at least 1 sequence")
     require(shape[1] >= 1, "hidden_states length", shape[1], "at least 1 token")

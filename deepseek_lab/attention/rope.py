@@ -20,6 +20,7 @@ def rope_frequencies(width: int, theta: float = 10000.0, scaling: YarnScaling | 
     slowed down by `scaling.factor`, and the pairs between are blended. Raises `ValueError` for an odd width.
     """
     require(width >= 2 and width % 2 == 0, "rope width", width, "an even number of at least 2 (RoPE turns pairs)")
+    require(theta > 1, "rope_theta", theta, "a number above 1")
     # freq_i = theta ** (-2i / R)
     frequencies = 1.0 / (theta ** (torch.arange(0, width, 2, dtype=torch.float32) / width))
     if scaling is None:
@@ -80,6 +81,7 @@ def apply_rope(x: Tensor, cos: Tensor, sin: Tensor, interleaved: bool = True) ->
     """
     width = x.shape[-1]
     require(width % 2 == 0, "rope width", width, "an even number (RoPE turns pairs)")
+    require(x.is_floating_point(), "rope input dtype", x.dtype, "a floating-point dtype")
     require(cos.shape[-1] * 2 == width, "rope width", width, f"{cos.shape[-1] * 2}, which cos and sin are for")
     exact = x if x.dtype == torch.float64 else x.float()
     # Before rounding to x.dtype, so that bf16 loses accuracy once and not three times.

@@ -1,5 +1,7 @@
 """Compare an answer with the expected one and say, in a sentence, what differs first: kind, shape, values, where."""
 
+import math
+
 import torch
 
 TOLERANCE = 1e-5  # largest error over largest value, as everywhere in the course
@@ -38,7 +40,8 @@ def _number_difference(answer: object, expected: float) -> str | None:
         value = float(answer)
     except (TypeError, ValueError, OverflowError):
         return f"expected a number, but yours is a {type(answer).__name__}"
-    if abs(value - expected) <= TOLERANCE * abs(expected):  # false for NaN, as it should be
+    close = math.isfinite(expected) and abs(value - expected) <= TOLERANCE * abs(expected)  # False for NaN
+    if value == expected or close:
         return None
     ratio = f", {value / expected:.4g} times as much" if expected else ""
     return f"your number is {_readable(value)}, expected {_readable(expected)}{ratio}"
@@ -53,14 +56,16 @@ def _tensor_difference(answer: object, expected: torch.Tensor) -> str | None:
         return f"expected a tensor, but yours is a {type(answer).__name__}"
     if answer.shape != expected.shape:
         return f"the shape is {tuple(answer.shape)}, expected {tuple(expected.shape)}"
-    error = (answer.detach().double().cpu() - expected.detach().double().cpu()).abs()
-    if error.numel() == 0:
-        return None
-    error = error.nan_to_num(nan=float("inf"))
-    if error.max() <= TOLERANCE * expected.abs().max().item():
+    mine, theirs = (x.detach().cpu().double() for x in (answer, expected))  # .cpu() first: MPS has no float64
+    # Infinities and NaN have no distance: they are right where both have the same one.
+    same = (mine == theirs) | (mine.isnan() & theirs.isnan())
+    error = (mine - theirs).abs().nan_to_num(nan=float("inf")).masked_fill(same, 0.0)
+    finite = theirs[theirs.isfinite()].abs()
+    wrong = error > TOLERANCE * (finite.max().item() if finite.numel() else 0.0)
+    if not wrong.any():
         return None
     place = tuple(int(i) for i in torch.unravel_index(error.argmax(), error.shape))
-    share = (error > TOLERANCE * expected.abs().max().item()).double().mean().item()
+    share = wrong.double().mean().item()
     where = f" at {list(place)}" if place else ""
     return (
         f"the shape is right, but {share:.0%} of the values differ, most{where}: "

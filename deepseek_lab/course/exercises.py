@@ -45,12 +45,15 @@ class Exercise:
         """The sentence that `check` prints."""
         if not callable(answer):
             return f"check takes your function, but got a {type(answer).__name__}."
+        try:
+            return self._verdict(answer)
+        except (Exception, SystemExit) as error:
+            return f"not yet. Your function stopped with {describe(error)}."
+
+    def _verdict(self, answer: Callable) -> str:
         count = 0
         for args in self.cases(torch.Generator().manual_seed(0)):
-            try:
-                result = answer(*copy.deepcopy(args))  # copies: the answer may change its inputs
-            except Exception as error:
-                return f"not yet. Your function stopped with {describe(error)}."
+            result = answer(*copy.deepcopy(args))  # copies: the answer may change its inputs
             if result is None or result is ...:
                 return NOT_ATTEMPTED if count == 0 else "not yet. Your function returned nothing for some inputs."
             expected = self.reference(*args)
@@ -80,10 +83,10 @@ class Exercise:
         return ""
 
 
-NOT_ATTEMPTED = "not attempted yet. Write your answer above, then run both cells."
+NOT_ATTEMPTED = "not attempted yet. Write your answer in place of the ..., then run this cell again."
 
 
-def describe(error: Exception) -> str:
+def describe(error: BaseException) -> str:
     """An exception in one line: its kind, its words, and the learner's line that raised it."""
     words = str(error).strip().split("\n")[0]
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename != __file__]

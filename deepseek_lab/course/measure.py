@@ -11,12 +11,14 @@ def synchronize() -> None:
     """Wait until the GPU, if there is one, has done what it was asked: its calls return before the work is done."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
+    elif torch.backends.mps.is_available():
+        torch.mps.synchronize()
 
 
-def interleaved_seconds(
+def interleaved_medians(
     alternatives: Mapping[str, Callable[[], object]], rounds: int = 7, warmup: int = 2
-) -> dict[str, list[float]]:
-    """Seconds of each call, `rounds` of them per alternative, after `warmup` unmeasured rounds.
+) -> dict[str, float]:
+    """Median seconds of a call of each alternative, over `rounds` rounds after `warmup` unmeasured ones.
 
     The alternatives run in turns (a, b, a, b, ...), so that whatever else the machine does hits all of them.
     """
@@ -29,9 +31,4 @@ def interleaved_seconds(
             synchronize()
             if round_number >= warmup:
                 seconds[name].append(time.perf_counter() - start)
-    return seconds
-
-
-def interleaved_medians(alternatives: Mapping[str, Callable[[], object]], **how) -> dict[str, float]:
-    """The median of `interleaved_seconds`, for each alternative."""
-    return {name: statistics.median(s) for name, s in interleaved_seconds(alternatives, **how).items()}
+    return {name: statistics.median(measured) for name, measured in seconds.items()}

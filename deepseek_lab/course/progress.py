@@ -1,40 +1,33 @@
-"""Which exercises a learner has solved: one small file in their own data folder, never sent anywhere."""
+"""Which exercises a learner has solved: an empty file for each, in their own data folder, never sent anywhere.
+
+A file for each, because two notebooks may be open at once: with one list, the later writer would undo the earlier.
+"""
 
 import contextlib
-import json
-import os
-import tempfile
 from pathlib import Path
 
 import platformdirs
 
-_unsaved: set[str] = set()  # solved in this session, where the file could not be written
+_unsaved: set[str] = set()  # solved in this session, where nothing could be written
 
 
-def progress_file() -> Path:
-    """Where progress is kept. Delete the file to start over."""
-    return Path(platformdirs.user_data_dir("deepseek_lab", appauthor=False)) / "progress.json"
+def progress_folder() -> Path:
+    """Where progress is kept. Delete the folder to start over."""
+    return Path(platformdirs.user_data_dir("deepseek_lab", appauthor=False)) / "solved"
 
 
 def solved() -> set[str]:
-    """Names of the solved exercises. A missing or damaged file counts as nothing solved."""
-    names: object = None
-    with contextlib.suppress(OSError, ValueError):
-        names = json.loads(progress_file().read_text(encoding="utf-8"))
-    kept = {name for name in names if isinstance(name, str)} if isinstance(names, list) else set()
-    return kept | _unsaved
+    """Names of the solved exercises. A missing or unreadable folder counts as nothing solved."""
+    names: set[str] = set()
+    with contextlib.suppress(OSError):
+        names = {path.name for path in progress_folder().iterdir()}
+    return names | _unsaved
 
 
 def record(name: str) -> None:
     """Remember that `name` is solved. Where nothing can be written, remember it for this session only."""
-    names = solved() | {name}
-    path = progress_file()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Beside, then rename: a crash in between leaves the old file whole.
-        handle, beside = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(sorted(names), file)
-        Path(beside).replace(path)
+        progress_folder().mkdir(parents=True, exist_ok=True)
+        (progress_folder() / name).touch()
     except OSError:
         _unsaved.add(name)

@@ -184,6 +184,8 @@ def _crossover(kv_lora_rank: int, qk_rope_head_dim: int, qk_nope_head_dim: int, 
 
 def _crossover_cases(generator: torch.Generator):
     yield 512, 64, 128, 128
+    yield 512, 64, 128, 64  # 118.15: rounding to the nearest is one short
+    yield 256, 32, 128, 128  # exactly 256: "at least as cheap" counts
     for _ in range(4):
         rank, rope, nope, v = _integers(generator, (256, 1024), (16, 64), (32, 128), (32, 128))
         yield rank, rope, nope, v
@@ -194,6 +196,10 @@ expanding_pays = Exercise(
     cases=_crossover_cases,
     reference=_crossover,
     mistakes=[
+        Mistake(
+            lambda c, r, d, v: c * (d + v) / (2 * c - d - v),
+            "Right formula, but a number of queries is whole. Round up.",
+        ),
         Mistake(
             lambda c, r, d, v: c * (d + v) // (2 * c - d - v),
             "One short: at this number the expanded form still costs more. Round up.",

@@ -80,6 +80,8 @@ class SmallDecoder(nn.Module):
             shape,
             "shape (batch, tokens), not empty",
         )
+        kind = input_ids.dtype
+        require(kind in (torch.int64, torch.int32), "input_ids dtype", kind, "torch.int64 or torch.int32")
         low, high = int(input_ids.min()), int(input_ids.max())
         require(low >= 0 and high < size, "input_ids", (low, high), f"ids from 0 to {size - 1}")
         return self.embed_tokens(input_ids)

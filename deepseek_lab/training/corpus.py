@@ -25,7 +25,8 @@ class Corpus:
 def standard_library_files(root: Path | None = None) -> list[Path]:
     """The Python files of the standard library, sorted by path, without tests and installed packages."""
     root = root or Path(sysconfig.get_path("stdlib"))
-    return [p for p in sorted(root.rglob("*.py")) if not SKIPPED_FOLDERS & set(p.relative_to(root).parts)]
+    found = (p for p in sorted(root.rglob("*.py")) if not SKIPPED_FOLDERS & set(p.relative_to(root).parts))
+    return [p for p in found if p.is_file()]  # Debian has links here that may lead nowhere
 
 
 @cache

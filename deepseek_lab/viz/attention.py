@@ -10,6 +10,7 @@ from matplotlib.patches import Rectangle
 
 from deepseek_lab.viz.theme import BLUE, GREY, INK, ORANGE, RED, SEQUENTIAL, new_figure, styled
 
+COLUMNS = 46  # characters in a line of a drawn text
 VISIBLE = {"\n": "⏎", "\t": "→", " ": "·"}  # how tokens without ink are written
 
 
@@ -36,6 +37,8 @@ def induction_scores(weights: np.ndarray, period: int) -> np.ndarray:
 
     At the second "…ab" of "…abc…ab" that is the token "c". (L, H, T, T) -> (L, H), over the repeated part only.
     """
+    if not 2 <= period < weights.shape[-1]:
+        raise ValueError(f"period: got {period}, but it takes 2 to {weights.shape[-1] - 1}")
     looked_back = np.diagonal(weights, offset=1 - period, axis1=2, axis2=3)  # entry i: from period - 1 + i to i
     return looked_back[..., 1:].mean(-1)
 
@@ -74,7 +77,8 @@ def plot_map(labels: Sequence[str], weights: np.ndarray, title: str) -> Figure:
 def plot_head_scores(scores: dict[str, np.ndarray], chance: dict[str, float]) -> Figure:
     """What each head does: one panel per behaviour, one point per head (L, H), a dashed line for looking evenly."""
     figure = new_figure(7.0, 3.2)
-    for axes, (name, values) in zip(figure.subplots(1, len(scores), sharey=True), scores.items(), strict=True):
+    panels = figure.subplots(1, len(scores), sharey=True, squeeze=False)[0]
+    for axes, (name, values) in zip(panels, scores.items(), strict=True):
         layers, heads = values.shape
         for layer, row in enumerate(values):
             places = layer + np.linspace(-0.25, 0.25, heads)
@@ -90,7 +94,7 @@ def plot_head_scores(scores: dict[str, np.ndarray], chance: dict[str, float]) ->
     return figure
 
 
-def draw_text(axes: Axes, labels: Sequence[str], values: np.ndarray, query: int, columns: int = 46) -> None:
+def draw_text(axes: Axes, labels: Sequence[str], values: np.ndarray, query: int) -> None:
     """The text itself, each token shaded by how much it is looked at; a frame around the token that looks."""
     row = column = 0
     peak = max(float(values.max()), 1e-9)
@@ -101,11 +105,12 @@ def draw_text(axes: Axes, labels: Sequence[str], values: np.ndarray, query: int,
             axes.add_patch(Rectangle((column, -row - 1), 1, 0.92, fill=False, edgecolor=BLUE, linewidth=1.8))
         shown = label if label.strip() else VISIBLE.get(label, "·")
         color = INK if number <= query and label.strip() else GREY
-        axes.text(column + 0.5, -row - 0.57, shown, family="monospace", ha="center", va="center", color=color)
+        axes.text(column + 0.5, -row - 0.57, shown, family="monospace", ha="center", va="center", color=color,
+                  parse_math=False)  # fmt: skip
         column += 1
-        if label == "\n" or column == columns:
+        if label == "\n" or column == COLUMNS:
             row, column = row + 1, 0
-    axes.set_xlim(-0.2, columns + 0.2)
+    axes.set_xlim(-0.2, COLUMNS + 0.2)
     axes.set_ylim(-row - (1.2 if column else 0.2), 0.2)
     axes.axis("off")
 
@@ -114,7 +119,7 @@ def draw_text(axes: Axes, labels: Sequence[str], values: np.ndarray, query: int,
 def plot_attention(maps: AttentionMaps, layer: int, head: int, query: int) -> Figure:
     """All heads as small maps, and one head's view of the text from one token."""
     layers, heads, _, _ = maps.weights.shape
-    lines = 1 + sum(label == "\n" for label in maps.labels) + len(maps.labels) // 46
+    lines = 1 + sum(label == "\n" for label in maps.labels) + len(maps.labels) // COLUMNS
     figure = new_figure(7.6, 1.05 * layers + 0.75 + 0.27 * lines)
     grid, below = figure.subfigures(2, 1, height_ratios=[1.05 * layers + 0.3, 0.45 + 0.27 * lines])
     for index, axes in enumerate(np.atleast_1d(grid.subplots(layers, heads)).flat):
@@ -130,7 +135,7 @@ def plot_attention(maps: AttentionMaps, layer: int, head: int, query: int) -> Fi
     axes = below.subplots()
     values = maps.weights[layer, head, query]
     draw_text(axes, maps.labels, values, query)
-    axes.set_title(describe_row(maps, layer, head, query), fontsize=10, weight="normal")
+    axes.set_title(describe_row(maps, layer, head, query), fontsize=10, weight="normal", parse_math=False)
     return figure
 
 

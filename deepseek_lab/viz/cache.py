@@ -8,8 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from deepseek_lab.viz.theme import BLUE, GREY, INK, ORANGE, RED, kind_color, new_figure, styled
+from deepseek_lab.viz.theme import BLUE, INK, ORANGE, RED, kind_color, new_figure, styled
 
+SEEDS = 3
 CONTEXTS = [2**power for power in range(9, 21)]  # 512 tokens to 1M
 
 
@@ -86,14 +87,14 @@ def _spread(ends: Mapping[str, float], kind: str, factor: float = 1.9) -> float:
     return placed[kind]
 
 
-def variant_losses(runs: Sequence[Mapping], steps: int, first_seed: int = 0, seeds: int = 3) -> dict[str, list[tuple]]:
+def variant_losses(runs: Sequence[Mapping], steps: int) -> dict[str, list[tuple]]:
     """kind -> [(cached elements, mean, lowest, highest loss over the seeds)], rising in cached elements."""
     table: dict[str, list[tuple]] = {}
-    wanted = [r for r in runs if r["steps"] == steps and first_seed <= r["seed"] < first_seed + seeds]
+    wanted = [r for r in runs if r["steps"] == steps and r["seed"] < SEEDS]  # later seeds were for tuning
     for kind, elements in sorted({(r["kind"], r["cached_elements"]) for r in wanted}):
         losses = [r["validation_loss"] for r in wanted if (r["kind"], r["cached_elements"]) == (kind, elements)]
-        if len(losses) != seeds:
-            raise ValueError(f"runs: got {len(losses)} seeds of {kind} at {elements} elements, but it takes {seeds}")
+        if len(losses) != SEEDS:
+            raise ValueError(f"runs: got {len(losses)} seeds of {kind} at {elements} elements, but it takes {SEEDS}")
         table.setdefault(kind, []).append((elements, mean(losses), min(losses), max(losses)))
     return table
 
@@ -105,7 +106,8 @@ def plot_variants(panels: Mapping[str, Mapping[str, list[tuple]]], live: Mapping
     The band of a line is the range over seeds. `live`: kind -> (cached elements, loss) of a run made here.
     """
     figure = new_figure(7.6, 4.0)
-    for index, (axes, (title, table)) in enumerate(zip(figure.subplots(1, len(panels)), panels.items(), strict=True)):
+    places = figure.subplots(1, len(panels), squeeze=False)[0]
+    for index, (axes, (title, table)) in enumerate(zip(places, panels.items(), strict=True)):
         for kind, points in table.items():
             elements, means, lows, highs = map(list, zip(*points, strict=True))
             color = kind_color(kind)
@@ -119,10 +121,10 @@ def plot_variants(panels: Mapping[str, Mapping[str, list[tuple]]], live: Mapping
             axes.set_ylabel("validation loss, nats per byte")
         axes.set_xscale("log", base=2)
         ticks = sorted({point[0] for points in table.values() for point in points})
-        axes.set_xticks(ticks, [str(tick) for tick in ticks])
+        axes.set_xticks(ticks, [f"{tick}\n{2 * tick} B" for tick in ticks])
         axes.xaxis.minorticks_off()
         axes.set_xlim(ticks[0] / 1.75, ticks[-1] * 1.2)
-        axes.set_xlabel("numbers cached per token and layer")
+        axes.set_xlabel("numbers kept per token and layer; bytes at 16 bits", fontsize=10)
         axes.set_title(title, fontsize=11)
     return figure
 
@@ -150,5 +152,5 @@ def plot_decode_cost(lengths: Sequence[int], milliseconds: Mapping[str, Sequence
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: ""))
     axes.grid(axis="y", which="both", color="#eeeeee", linewidth=0.8)
-    axes.set_title(f"One token, one layer, {where}", color=GREY if not where else INK)
+    axes.set_title(f"One token, one layer, {where}")
     return figure

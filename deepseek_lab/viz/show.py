@@ -5,6 +5,7 @@ GitHub, in print, and before anything was run.
 """
 
 import base64
+import html
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sized
 
@@ -48,7 +49,7 @@ def explore(draw: Callable[..., Figure], alt: str, **controls: widgets.ValueWidg
             picture.value = png(draw(**{name: control.value for name, control in controls.items()}))
             note.value = ""
         except ValueError as error:
-            note.value = f"<b>Not drawn:</b> {error}"
+            note.value = f"<b>Not drawn:</b> {html.escape(str(error))}"
 
     for control in controls.values():
         control.observe(redraw, "value")
