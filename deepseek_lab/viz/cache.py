@@ -124,8 +124,8 @@ def plot_variants(panels: Mapping[str, Mapping[str, list[tuple]]], live: Mapping
         axes.set_xticks(ticks, [f"{tick}\n{2 * tick} B" for tick in ticks])
         axes.xaxis.minorticks_off()
         axes.set_xlim(ticks[0] / 1.75, ticks[-1] * 1.2)
-        axes.set_xlabel("numbers kept per token and layer; bytes at 16 bits", fontsize=10)
         axes.set_title(title, fontsize=11)
+    figure.supxlabel("numbers kept per token and layer; bytes, at 16 bits a number", fontsize=11)
     return figure
 
 
