@@ -21,10 +21,17 @@ function element(tag, className, text) {
   return node;
 }
 
+// "head 3", of which a narrow page shows the number only
+function name(word, index) {
+  const node = element("span", word === "layer" ? "dsl-name dsl-side" : "dsl-name");
+  node.append(element("span", "dsl-word", `${word} `), String(index + 1));
+  return node;
+}
+
 function render({ model, el }) {
   const root = element("div", "dsl-attention");
   const area = element("textarea", "dsl-text");
-  area.rows = 3;
+  area.rows = 6;
   area.spellcheck = false;
   area.setAttribute("aria-label", "Text to look at");
   area.value = model.get("text");
@@ -59,9 +66,9 @@ function render({ model, el }) {
     grid.replaceChildren();
     grid.style.gridTemplateColumns = `auto repeat(${heads}, minmax(0, 1fr))`;
     grid.append(element("span"));
-    for (let head = 0; head < heads; head++) grid.append(element("span", "dsl-name", `head ${head + 1}`));
+    for (let head = 0; head < heads; head++) grid.append(name("head", head));
     for (let layer = 0; layer < layers; layer++) {
-      grid.append(element("span", "dsl-name dsl-side", `layer ${layer + 1}`));
+      grid.append(name("layer", layer));
       for (let head = 0; head < heads; head++) {
         const button = element("button", "dsl-map");
         button.dataset.layer = layer;

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from deepseek_lab.viz.theme import DPI, png
 
+FITS = "calc(100% - 4px)"  # widgets have a margin of 2 px on each side
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -41,7 +42,7 @@ def explore(draw: Callable[..., Figure], alt: str, **controls: widgets.ValueWidg
     note = widgets.HTML()
     first = draw(**{name: control.value for name, control in controls.items()})
     picture = widgets.Image(value=png(first), format="png")
-    picture.layout.width, picture.layout.max_width = f"{first.get_figwidth() * DPI:.0f}px", "100%"
+    picture.layout.width, picture.layout.max_width = f"{first.get_figwidth() * DPI:.0f}px", FITS
     picture.add_class("deepseek-lab-figure")
 
     def redraw(_change) -> None:
@@ -81,7 +82,7 @@ def progress(steps: Iterable, label: str) -> Iterator:
 
 
 def _wide() -> dict:
-    return {"style": {"description_width": "130px"}, "layout": {"width": "480px", "max_width": "100%"}}
+    return {"style": {"description_width": "130px"}, "layout": {"width": "480px", "max_width": FITS}}
 
 
 def _base64(data: bytes) -> str:
