@@ -101,7 +101,7 @@ def jupyter_command(port, browser, extra):
         *["--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"],
         f"--ServerApp.root_dir={ROOT / 'notebooks'}",
         "--ServerApp.answer_yes=True",  # one Ctrl-C ends it, with no question and no five seconds' wait
-        # No news pop-up and no calls to the outside:
+        # No calls to the outside:
         "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate",
         "--LabApp.extension_manager=readonly",
@@ -140,6 +140,7 @@ def prepare():
     code, words = run_pip()
     if code:
         raise SystemExit(explain(words, "pip could not install the packages"))
+    decline_news()
     write_stamp(wanted)
 
 
@@ -192,6 +193,14 @@ def run_pip():
         except (subprocess.TimeoutExpired, KeyboardInterrupt):
             pip.kill()
         raise
+
+
+def decline_news():
+    """JupyterLab greets a newcomer with a question about news; the course answers it for them."""
+    settings = VENV / "share" / "jupyter" / "lab" / "settings"
+    settings.mkdir(parents=True, exist_ok=True)
+    answer = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}
+    (settings / "overrides.json").write_text(json.dumps(answer))
 
 
 def explain(words, failed):

@@ -97,6 +97,12 @@ def test_first_start_installs_and_the_next_does_not(course):
     assert course.prepare() == []
 
 
+def test_the_install_answers_jupyterlabs_question_about_news(course):
+    course.prepare()
+    settings = json.loads((course.folder / ".venv/share/jupyter/lab/settings/overrides.json").read_text())
+    assert settings == {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}
+
+
 @pytest.mark.parametrize("file", ["constraints.txt", "pyproject.toml"])
 def test_changed_pins_install_again_into_the_same_venv(course, capsys, file):
     course.prepare()
