@@ -59,22 +59,24 @@ READY = """async () => {
 OUTPUTS = """() => window.jupyterapp.shell.currentWidget.content.widgets
     .filter((cell) => cell.model.type === 'code').map((cell) => cell.model.outputs.toJSON())"""
 # An error ends the wait, since the cells after it never run; `may_fail` are the cells that are meant to end in one.
-ENDED = f"""(may_fail) => {{
-    const failed = (outputs) => outputs.some((output) => output.output_type === 'error');
-    const last = [...document.querySelectorAll('.jp-Notebook .jp-CodeCell .jp-InputPrompt')].at(-1);
+ENDED = """(may_fail) => {
+    const cells = window.jupyterapp.shell.currentWidget.content.widgets.filter((cell) => cell.model.type === 'code');
+    const failed = ({ model: { outputs } }) =>
+        Array.from({ length: outputs.length }, (_, index) => outputs.get(index).type).includes('error');
+    const last = cells.at(-1).node.querySelector('.jp-InputPrompt');
     return /\\[\\d+\\]/.test(last.textContent)
-        || ({OUTPUTS})().some((outputs, index) => failed(outputs) && !may_fail.includes(index));
-}}"""
+        || cells.some((cell, index) => !may_fail.includes(index) && failed(cell));
+}"""
 FIGURE = """() => [...document.querySelectorAll('.jp-CodeCell .jp-OutputArea-output img')].some(
     (img) => img.complete && img.naturalWidth > 0)"""
 
 
-def until(look: Callable, accept: Callable, what: str, seconds: float = 20):
+def until(look: Callable, accept: Callable, what: str, seconds: float = 20, pause: float = 0.1):
     """Look again and again until what is seen is accepted; return it. Fails with what was seen last."""
     deadline = time.monotonic() + seconds
     while not accept(seen := look()):
         assert time.monotonic() < deadline, f"{what}: still {str(seen)[:300]!r} after {seconds} s"
-        time.sleep(0.1)  # to ask all the time would take the kernel's share of the machine
+        time.sleep(pause)
     return seen
 
 
@@ -227,15 +229,16 @@ class Notebook:
         return first_figure, time.monotonic() - start
 
     def wait_for(self, condition: str, argument: object, seconds: float) -> None:
-        """Wait for a condition in the page; where it does not come, say how far the notebook came: its prompts."""
+        """Wait for a condition in the page; where it does not come, say how far the notebook came: its prompts.
+
+        It looks four times a second: a page that is asked all the time takes the processor from the kernel.
+        """
         prompts = self.page.locator(".jp-Notebook .jp-CodeCell .jp-InputPrompt")
-        look = self.page.evaluate
-        until(
-            lambda: look(condition, argument) or " ".join(prompts.all_inner_texts()),
-            lambda seen: seen is True,
-            "Jupyter's cells",
-            seconds,
-        )
+
+        def look() -> bool | str:
+            return self.page.evaluate(condition, argument) or " ".join(prompts.all_inner_texts())
+
+        until(look, lambda seen: seen is True, "the notebook", seconds, pause=0.25)
 
     def failed_cells(self) -> dict[str, str]:
         """id -> what it said, for each cell that ended in an error or wrote to stderr."""

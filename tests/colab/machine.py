@@ -57,7 +57,9 @@ COLAB_MODULES = {
         "class _widgets:\n    _installed_url = None\n\n\n"
         "def enable_custom_widget_manager():\n    _widgets._installed_url = 'https://example.org/manager.js'\n"
     ),
-    "colab_kernel_launcher.py": "import google.colab\nfrom ipykernel import kernelapp\n\nkernelapp.launch_new_instance()\n",
+    "colab_kernel_launcher.py": (
+        "import google.colab\nfrom ipykernel import kernelapp\n\nkernelapp.launch_new_instance()\n"
+    ),
 }
 
 
@@ -167,7 +169,7 @@ class Colab:
         return {cell.id: cell.outputs for cell in notebook.cells}
 
     def environment(self, repository: str) -> dict[str, str]:
-        """Colab's modules on the path, a home of its own, and pip and Hugging Face cut off."""
+        """Colab's modules on the path, a home of its own, and nowhere for pip or transformers to fetch from."""
         ours = {
             "PYTHONPATH": str(self.modules),
             "HOME": str(self.home),
@@ -177,4 +179,5 @@ class Colab:
             "HF_HUB_OFFLINE": "1",
             "OMP_NUM_THREADS": "1",
         }
-        return {**os.environ, **ours}
+        here = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTHON", "VIRTUAL"))}
+        return {**here, **ours}
