@@ -18,12 +18,13 @@ WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 MAY_IMPORT = {
     "config": set(),
     "attention": {"config"},
-    "model": {"config", "attention"},
-    "training": {"config", "attention", "model"},
+    "moe": {"config"},
+    "model": {"config", "attention", "moe"},
+    "training": {"config", "attention", "moe", "model"},
     "viz": set(),
     "course": set(),
-    "exercises": {"config", "attention", "model", "training", "course"},
-    "__init__": {"config", "attention", "model", "training"},
+    "exercises": {"config", "attention", "moe", "model", "training", "course"},
+    "__init__": {"config", "attention", "moe", "model", "training"},
 }
 
 notebooks = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

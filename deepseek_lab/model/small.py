@@ -1,4 +1,4 @@
-"""A small decoder whose attention is given from outside, so that kinds of attention can be compared in one model."""
+"""A small decoder whose parts are given from outside, so that kinds of attention or experts can be compared in it."""
 
 from collections.abc import Sequence
 
@@ -7,30 +7,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from deepseek_lab.config import require
-
-
-class SwiGLU(nn.Module):
-    """The feed-forward layer of Llama and DeepSeek: down(silu(gate x) * up x). (…, M) -> (…, M)."""
-
-    def __init__(self, hidden_size: int, intermediate_size: int):
-        super().__init__()
-        self.gate_proj = nn.Linear(hidden_size, intermediate_size, bias=False)
-        self.up_proj = nn.Linear(hidden_size, intermediate_size, bias=False)
-        self.down_proj = nn.Linear(intermediate_size, hidden_size, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+from deepseek_lab.moe.swiglu import SwiGLU
 
 
 class SmallBlock(nn.Module):
     """x + attention(norm(x)), then x + feed-forward(norm(x))."""
 
-    def __init__(self, hidden_size: int, intermediate_size: int, attention: nn.Module):
+    def __init__(self, hidden_size: int, attention: nn.Module, feed_forward: nn.Module):
         super().__init__()
         self.input_layernorm = nn.RMSNorm(hidden_size, eps=1e-6)
         self.self_attn = attention
         self.post_attention_layernorm = nn.RMSNorm(hidden_size, eps=1e-6)
-        self.mlp = SwiGLU(hidden_size, intermediate_size)
+        self.mlp = feed_forward
 
     def forward(self, x: Tensor, cache=None) -> Tensor:
         x = x + self.self_attn(self.input_layernorm(x), cache)
@@ -40,15 +28,25 @@ class SmallBlock(nn.Module):
 class SmallDecoder(nn.Module):
     """Embedding, one block per given attention module, norm, and the embedding again as output head.
 
-    An attention module takes `(hidden_states, cache)`; `new_cache` and `attention_weights` are passed on to it.
+    An attention module takes `(hidden_states, cache)`; `new_cache` and `attention_weights` are passed on to it. The
+    feed-forward parts are dense, `intermediate_size` wide, unless `feed_forwards` brings one module for each layer.
     """
 
     def __init__(
-        self, attentions: Sequence[nn.Module], hidden_size: int, intermediate_size: int, vocab_size: int = 256
+        self,
+        attentions: Sequence[nn.Module],
+        hidden_size: int,
+        intermediate_size: int | None = None,
+        vocab_size: int = 256,
+        feed_forwards: Sequence[nn.Module] | None = None,
     ):
         super().__init__()
         self.embed_tokens = nn.Embedding(vocab_size, hidden_size)
-        self.layers = nn.ModuleList(SmallBlock(hidden_size, intermediate_size, a) for a in attentions)
+        given = (intermediate_size is not None) + (feed_forwards is not None)
+        require(given == 1, "intermediate_size, feed_forwards", f"{given} of them", "one of the two")
+        feed_forwards = feed_forwards or [SwiGLU(hidden_size, intermediate_size) for _ in attentions]
+        pairs = zip(attentions, feed_forwards, strict=True)
+        self.layers = nn.ModuleList(SmallBlock(hidden_size, *pair) for pair in pairs)
         self.norm = nn.RMSNorm(hidden_size, eps=1e-6)
         self.reset_parameters()
 
@@ -59,10 +57,10 @@ class SmallDecoder(nn.Module):
         the whole of a short training. Matrices that write to the residual stream start smaller with depth.
         """
         for name, weight in self.named_parameters():
-            if weight.dim() == 2:
-                writes = name.endswith(("o_proj.weight", "down_proj.weight"))
+            if weight.dim() >= 2:  # experts are stacks of matrices
+                writes = name.endswith(("o_proj.weight", "down_proj.weight", "experts.down_proj"))
                 depth = 2 * len(self.layers) if writes else 1
-                nn.init.normal_(weight, std=(weight.shape[1] * depth) ** -0.5)
+                nn.init.normal_(weight, std=(weight.shape[-1] * depth) ** -0.5)
 
     def forward(self, input_ids: Tensor, cache: Sequence | None = None) -> Tensor:
         """(B, T) -> logits (B, T, V). `cache` is what `new_cache` returned."""

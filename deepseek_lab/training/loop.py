@@ -36,17 +36,20 @@ def train(
     lr: float = 3e-3,
     seed: int = 0,
     prepare: Callable[[Tensor, torch.Generator], Tensor] | None = None,
+    loss: Callable[[nn.Module, Tensor], Tensor] = next_token_loss,
+    after_step: Callable[[], None] | None = None,
     progress: Callable[[Iterable, str], Iterable] | None = None,
 ) -> list[float]:
     """Train in place; return the loss of every step in nats per byte.
 
     The same `seed` means the same batches for any model. `prepare` may change each batch of windows before it is
-    used. `progress(steps, label)` wraps the loop; the default prints a tqdm bar. The learning rate warms up over 5 %
-    of the steps and follows a cosine to a tenth.
+    used. `loss(model, windows)` is what is minimised; `after_step()` runs after each step of the optimizer.
+    `progress(steps, label)` wraps the loop; the default prints a tqdm bar. The learning rate warms up over 5 % of the
+    steps and follows a cosine to a tenth.
     """
     device = next(model.parameters()).device
-    matrices = [p for p in model.parameters() if p.dim() == 2]
-    vectors = [p for p in model.parameters() if p.dim() != 2]  # norm scales: nothing to decay towards
+    matrices = [p for p in model.parameters() if p.dim() >= 2]
+    vectors = [p for p in model.parameters() if p.dim() < 2]  # norm scales: nothing to decay towards
     groups = [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.95), fused=True)
     generator, losses = torch.Generator().manual_seed(seed), []
@@ -57,12 +60,14 @@ def train(
             group["lr"] = lr * _schedule(step, steps)
         windows = random_windows(corpus.train, batch, length, generator)
         windows = windows if prepare is None else prepare(windows, generator)
-        loss = next_token_loss(model, windows.to(device))
+        value = loss(model, windows.to(device))
         optimizer.zero_grad()
-        loss.backward()
+        value.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        losses.append(loss.item())
+        losses.append(value.item())
+        if after_step is not None:
+            after_step()
     model.eval()
     return losses
 

@@ -1,0 +1,124 @@
+"""The routed experts: E small SwiGLUs, of which each token visits K.
+
+Written twice. `experts_looped` is the definition: expert by expert, pick its tokens, run it, add the results up.
+`Experts` runs: rows sorted by expert, one matrix product for each expert on its own slice.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from deepseek_lab.config import require
+from deepseek_lab.moe.swiglu import swiglu
+from deepseek_lab.moe.thin import FEW, thin_linear
+
+
+def experts_looped(
+    x: Tensor, experts: Tensor, weights: Tensor, gate_up_proj: Tensor, down_proj: Tensor, limit: float | None = None
+) -> Tensor:
+    """To read. (N, M) tokens, (N, K) experts and weights -> (N, M).
+
+    `gate_up_proj` (E, 2F, M) holds each expert's gate above its up matrix; `down_proj` is (E, M, F).
+    """
+    output = torch.zeros_like(x)
+    # unbind, not gate_up_proj[e]: the gradient of an index is a tensor of zeros for all experts, E times over.
+    for e, (gate_up, down) in enumerate(zip(gate_up_proj.unbind(), down_proj.unbind(), strict=True)):
+        token, slot = (experts == e).nonzero(as_tuple=True)
+        gate, up = (x[token] @ gate_up.T).chunk(2, dim=-1)  # (n, F) each
+        y = swiglu(gate, up, limit) @ down.T  # (n, M)
+        output = output.index_add(0, token, (y * weights[token, slot, None]).to(x.dtype))
+    return output
+
+
+class Experts(nn.Module):
+    """All routed experts of a layer. Parameters as transformers holds them: one stack for all experts.
+
+    `forward(x, experts, weights)`: (N, M), (N, K), (N, K) -> (N, M). Its cost follows N * K and not E. Raises
+    `ValueError` for shapes that don't fit and for expert numbers outside 0 to E - 1.
+    """
+
+    def __init__(self, n_routed_experts: int, hidden_size: int, intermediate_size: int, limit: float | None = None):
+        super().__init__()
+        self.n_routed_experts, self.limit = n_routed_experts, limit
+        self.gate_up_proj = nn.Parameter(torch.empty(n_routed_experts, 2 * intermediate_size, hidden_size))
+        self.down_proj = nn.Parameter(torch.empty(n_routed_experts, hidden_size, intermediate_size))
+        for weight in (self.gate_up_proj, self.down_proj):
+            nn.init.normal_(weight, std=weight.shape[-1] ** -0.5)
+
+    def forward(self, x: Tensor, experts: Tensor, weights: Tensor) -> Tensor:
+        width, shape = self.gate_up_proj.shape[-1], experts.shape
+        if x.dim() != 2 or x.shape[1] != width:
+            raise ValueError(f"expert input: got shape {tuple(x.shape)}, but it takes (tokens, {width})")
+        if experts.dim() != 2 or shape != weights.shape or len(experts) != len(x):
+            got = f"shapes {tuple(shape)} and {tuple(weights.shape)}"
+            raise ValueError(f"experts and weights: got {got}, but they take one shape, ({len(x)}, experts per token)")
+        few = len(x) <= FEW and not torch.is_grad_enabled()
+        return (self._decode if few else self._grouped)(x, experts, weights)
+
+    def _grouped(self, x: Tensor, experts: Tensor, weights: Tensor) -> Tensor:
+        """Sort the S rows by expert, so that each expert finds its own in one slice."""
+        chosen = experts.flatten()
+        if chosen.numel():
+            self._check_range(*(int(end) for end in chosen.aminmax()))
+        counts = torch.bincount(chosen, minlength=self.n_routed_experts).tolist()
+        order = chosen.argsort(stable=True)  # stable: always the same sum in the same order
+        token = order.div(experts.shape[1], rounding_mode="floor")
+        rows = x.index_select(0, token)  # (S, M); the gradient of x[token] is slower
+        gate, up = GroupedLinear.apply(rows, self.gate_up_proj, counts).chunk(2, dim=-1)  # (S, F) each
+        # Weighing here instead of after `down` is the same sum, on rows F wide instead of M.
+        hidden = (swiglu(gate, up, self.limit) * weights.flatten()[order][:, None]).to(x.dtype)
+        y = GroupedLinear.apply(hidden, self.down_proj, counts)  # (S, M)
+        return torch.zeros_like(x).index_add(0, token, y)
+
+    def _decode(self, x: Tensor, experts: Tensor, weights: Tensor) -> Tensor:
+        """The same for a few tokens, where starting an operation costs more than what it computes."""
+        rows_of: dict[int, list[int]] = {}
+        for row, expert in enumerate(experts.flatten().tolist()):
+            rows_of.setdefault(expert, []).append(row)
+        if not rows_of:
+            return torch.zeros_like(x)
+        self._check_range(min(rows_of), max(rows_of))
+        order = torch.tensor([row for rows in rows_of.values() for row in rows], device=x.device)
+        rows = x.index_select(0, order.div(experts.shape[1], rounding_mode="floor"))
+        gate, up = self._visit(rows, self.gate_up_proj, rows_of).chunk(2, dim=-1)  # (S, F) each
+        hidden = (swiglu(gate, up, self.limit) * weights.flatten()[order][:, None]).to(x.dtype)
+        y = self._visit(hidden, self.down_proj, rows_of)  # (S, M)
+        return torch.empty_like(y).index_copy(0, order, y).view(*experts.shape, -1).sum(dim=1)
+
+    def _visit(self, rows: Tensor, weight: Tensor, rows_of: dict[int, list[int]]) -> Tensor:
+        """Each row times the transposed matrix of its expert: (S, I) -> (S, O), rows in the order of `rows_of`."""
+        parts = rows.split([len(owned) for owned in rows_of.values()])
+        return torch.cat([thin_linear(part, weight[e]) for e, part in zip(rows_of, parts, strict=True)])
+
+    def _check_range(self, low: int, high: int) -> None:
+        last = self.n_routed_experts - 1
+        require(low >= 0 and high <= last, "experts", (low, high), f"expert numbers from 0 to {last}")
+
+
+class GroupedLinear(torch.autograd.Function):
+    """Rows sorted by expert, each times the transposed matrix of its own expert: (S, I), (E, O, I) -> (S, O).
+
+    PyTorch has `grouped_mm` for this. On a CPU it is no faster, and it takes neither fp64 nor widths that are not a
+    multiple of 16 bytes nor a gradient that was expanded; PyTorch's counter of operations doesn't know it.
+    """
+
+    @staticmethod
+    def forward(ctx, rows: Tensor, weight: Tensor, counts: list[int]) -> Tensor:
+        ctx.save_for_backward(rows, weight)
+        ctx.counts = counts
+        output = rows.new_empty(len(rows), weight.shape[1])
+        for x, y, w in zip(rows.split(counts), output.split(counts), weight.unbind(), strict=True):
+            if len(x):
+                torch.mm(x, w.T, out=y)
+        return output
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        """Each expert's slice: dx = dy W and dW = dy^T x."""
+        rows, weight = ctx.saved_tensors
+        grad_rows, grad_weight = torch.empty_like(rows), torch.zeros_like(weight)
+        slices = (rows.split(ctx.counts), grad.split(ctx.counts), grad_rows.split(ctx.counts))
+        for x, dy, dx, w, dw in zip(*slices, weight.unbind(), grad_weight.unbind(), strict=True):
+            if len(x):
+                torch.mm(dy, w, out=dx)
+                torch.mm(dy.T, x, out=dw)
+        return grad_rows, grad_weight, None
