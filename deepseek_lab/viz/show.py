@@ -24,14 +24,14 @@ def show(figure: Figure, alt: str) -> None:
     display({"text/plain": f"[figure: {alt}]", "image/png": _base64(png(figure))}, raw=True)
 
 
-def show_widget(widget: widgets.Widget, still: bytes, alt: str) -> None:
-    """Display a widget, with the PNG `still` for readers who have no kernel."""
+def show_widget(widget: widgets.Widget, still: bytes, alt: str, page: str | None = None) -> None:
+    """Display a widget, with the PNG `still` for readers who have no kernel, or HTML that works without one."""
     if "google.colab" in sys.modules:  # Colab finds the widget's own mime type only through its display hook
         display(widget)
         return
     view = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
     bundle = {"text/plain": f"[interactive figure: {alt}]", "image/png": _base64(still), WIDGET_VIEW: view}
-    display(bundle, raw=True)
+    display(bundle if page is None else bundle | {"text/html": page}, raw=True)
 
 
 def explore(draw: Callable[..., Figure], alt: str, **controls: widgets.ValueWidget) -> None:

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 EXPLORE = ".jp-OutputArea-output:has(img.deepseek-lab-figure)"
 ATTENTION = ".jp-OutputArea-output:has(.dsl-attention)"
 PROGRESS = ".jp-OutputArea-output:has(.widget-hprogress)"
-ANY_WIDGET = ".jp-OutputArea-output:has(.jupyter-widgets), " + ATTENTION
+ROUTING = ".jp-OutputArea-output:has(.dsr-routing)"
+ANY_WIDGET = f".jp-OutputArea-output:has(.jupyter-widgets), {ATTENTION}, {ROUTING}"
 
 # What is drawn, pixel by pixel: an image's address is new after each message, even when nothing in it changed.
 PIXELS = """async (picture) => {

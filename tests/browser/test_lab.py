@@ -6,6 +6,7 @@ from pathlib import Path
 import explorers
 import lab
 import pytest
+from routing import RoutingExplorer
 
 NOTEBOOKS = sorted((lab.ROOT / "notebooks").glob("*.ipynb"))
 WIDTHS = (800, 1280)  # half of a screen, of which the list of files takes 280, and a whole one
@@ -56,16 +57,18 @@ def test_notebook_in_the_browser(path, browser, server, tmp_path_factory):
 
 
 def use_every_widget(notebook: lab.Notebook) -> None:
-    """Each widget is one of the three kinds that this test knows; a new kind has to be added to it."""
+    """Each widget is one of the four kinds that this test knows; a new kind has to be added to it."""
     find = notebook.page.locator
-    figures, attention, bars = (
-        find(kind).all() for kind in (explorers.EXPLORE, explorers.ATTENTION, explorers.PROGRESS)
-    )
-    assert len(figures) + len(attention) + len(bars) == find(explorers.ANY_WIDGET).count(), "a widget of a new kind"
+    kinds = (explorers.EXPLORE, explorers.ATTENTION, explorers.ROUTING, explorers.PROGRESS)
+    figures, attention, routing, bars = (find(kind).all() for kind in kinds)
+    known = len(figures) + len(attention) + len(routing) + len(bars)
+    assert known == find(explorers.ANY_WIDGET).count(), "a widget of a new kind"
     for figure in figures:
         print(f"explore(): {explorers.move_controls(figure)} pictures")
     for widget in attention:
         explorers.AttentionExplorer(widget).try_everything()
+    for widget in routing:
+        RoutingExplorer(widget).try_everything(typing=True)
     assert all(map(explorers.bar_is_full, bars))
 
 
