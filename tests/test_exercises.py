@@ -11,10 +11,10 @@ import torch
 from deepseek_lab.course import progress
 from deepseek_lab.course.compare import first_difference
 from deepseek_lab.course.exercises import NOT_ATTEMPTED
-from deepseek_lab.exercises import attention
+from deepseek_lab.exercises import attention, moe
 
 ROOT = Path(__file__).resolve().parents[1]
-CHAPTERS = {"01_attention": attention}
+CHAPTERS = {"01_attention": attention, "03_moe_routing": moe}
 ALL = [(chapter, exercise) for chapter, module in CHAPTERS.items() for exercise in module.ALL]
 each = pytest.mark.parametrize("chapter, exercise", ALL, ids=lambda value: getattr(value, "name", value))
 
@@ -33,14 +33,14 @@ def exercise_cell(chapter: str, name: str) -> str:
     return sources[0]
 
 
-def run_cell(source: str, capsys) -> str:
-    exec(compile(source, "<cell>", "exec"), {"exercises": attention, "torch": torch})
+def run_cell(chapter: str, source: str, capsys) -> str:
+    exec(compile(source, "<cell>", "exec"), {"exercises": CHAPTERS[chapter], "torch": torch})
     return capsys.readouterr().out
 
 
 @each
 def test_untouched_cell_prints_one_fixed_line(chapter, exercise, capsys):
-    assert run_cell(exercise_cell(chapter, exercise.name), capsys) == f"{exercise.name}: {NOT_ATTEMPTED}\n"
+    assert run_cell(chapter, exercise_cell(chapter, exercise.name), capsys) == f"{exercise.name}: {NOT_ATTEMPTED}\n"
     assert progress.solved() == set()
 
 
@@ -49,7 +49,7 @@ def test_solution_in_its_cell_is_correct(chapter, exercise, capsys):
     cell = exercise_cell(chapter, exercise.name)
     stub = re.search(rf"def {exercise.name}\(.*?\n    \.\.\.", cell, re.S)
     assert stub, "the stub is a function with ... as its body"
-    printed = run_cell(cell.replace(stub.group(), exercise.solution_code), capsys)
+    printed = run_cell(chapter, cell.replace(stub.group(), exercise.solution_code), capsys)
     assert re.fullmatch(rf"{exercise.name}: correct on \d+ random inputs\.\n", printed)
     assert progress.solved() == {exercise.name}
 
@@ -183,6 +183,23 @@ def test_first_difference_in_words(answer, expected, words):
 )
 def test_equal_answers_have_no_difference(answer, expected):
     assert first_difference(answer, expected) is None
+
+
+def test_right_answers_in_another_way_are_accepted():
+    def loops(logits, bias, K, scale):
+        weights = torch.zeros_like(logits)
+        for row, choice in enumerate((logits.sigmoid() + bias).tolist()):
+            best = sorted(range(len(choice)), key=lambda e: -choice[e])[:K]
+            total = sum(torch.sigmoid(logits[row, e]) for e in best)
+            for e in best:
+                weights[row, e] = scale * torch.sigmoid(logits[row, e]) / total
+        return weights
+
+    assert moe.v3_weights.verdict(loops).startswith("correct")
+    assert moe.max_vio.verdict(
+        lambda experts, E: max((experts == e).sum() for e in range(E)) * E / experts.numel() - 1
+    ).startswith("correct")
+    assert moe.moe_parameters.verdict(lambda *sizes: list(moe.moe_parameters.reference(*sizes))).startswith("correct")
 
 
 def test_progress_is_kept(capsys):

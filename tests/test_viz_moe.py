@@ -19,6 +19,7 @@ from deepseek_lab.viz.experts import (
     expert_lift,
     plot_balance,
     plot_cost,
+    plot_losses,
     plot_losses_without,
     plot_shares,
     plot_violations,
@@ -78,10 +79,11 @@ def test_summaries_and_figures_can_be_drawn():
     mean, least, most = summarise(RUNS, "max_vio_global")["s", "none", 0.0]
     assert (mean, least, most) == pytest.approx((3.02, 3.0, 3.04))
     for figure in (
-        plot_balance(RUNS, {"max_vio_global": 0.25, "validation_loss": 1.49}),
+        plot_balance(RUNS, RUNS[-1]),
         plot_cost([4, 8], {"one": [1, 2], "two": [1, 1]}, "MFLOP"),
         plot_violations({"none": [[3, 4], [3, 3]], "bias": [[2, 1]]}, every=20),
         plot_shares(["a", "b"], np.array([[0.0, 8.0], [1.0, 12.0]]), "title"),
+        plot_losses({"a": [1.5, 1.6], "b": [1.4]}),
         plot_losses_without(["one", "two"], [1.6, 2.0], 1.5),
     ):
         assert png(figure).startswith(PNG)

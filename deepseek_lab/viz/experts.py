@@ -19,9 +19,8 @@ def plot_cost(experts: Sequence[int], lines: Mapping[str, Sequence[float]], ylab
     for (name, values), color in zip(lines.items(), (RED, BLUE, SKY), strict=False):
         axes.plot(experts, values, color=color, marker="o")
         axes.annotate(f"  {name}", (experts[-1], values[-1]), color=color, va="center")
-    axes.set_xscale("log", base=2)
     axes.set_xticks(experts, [str(n) for n in experts])
-    axes.set(xlabel="experts", ylabel=ylabel, ylim=(0, None), xlim=(experts[0] * 0.9, experts[-1] * 3.2))
+    axes.set(xlabel="experts", ylabel=ylabel, ylim=(0, None), xlim=(0, experts[-1] * 1.35))
     return figure
 
 
@@ -35,31 +34,32 @@ def summarise(runs: Sequence[Mapping], name: str) -> dict[tuple, tuple[float, fl
 
 @styled
 def plot_balance(runs: Sequence[Mapping], live: Mapping | None = None) -> Figure:
-    """Loss against MaxVio, one point for each run: a method has a colour, and its strengths stand beside it."""
-    figure = new_figure(7.0, 4.0)
-    axes = figure.subplots()
-    vio, loss = summarise(runs, "max_vio_global"), summarise(runs, "validation_loss")
-    for run in runs:
-        axes.plot(run["max_vio_global"], run["validation_loss"], "o", color=METHOD_COLORS[run["method"]], ms=6, mew=0)
-    for key, (x, *_) in vio.items():
-        _, method, strength = key
-        name = METHOD_NAMES[method] + (f" {strength:g}" if strength else "")
-        place = (x, max(r["validation_loss"] for r in runs if (r["shape"], r["method"], r["strength"]) == key))
-        axes.annotate(
-            name, place, xytext=(0, 7), textcoords="offset points", ha="center", color=METHOD_COLORS[method], fontsize=9
-        )
-    if live:
-        axes.plot(live["max_vio_global"], live["validation_loss"], "x", color=INK, ms=10, mew=2)
-        axes.annotate("yours", (live["max_vio_global"], live["validation_loss"]), xytext=(8, -4),
-                      textcoords="offset points", color=INK)  # fmt: skip
-    spread = [value for mean in loss.values() for value in mean]
-    axes.set_xscale("symlog", linthresh=0.1)
-    axes.set_xlim(0.05, 8)
-    ticks = [0.1, 0.2, 0.5, 1, 2, 4]
-    axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
-    axes.margins(y=0.2)
-    axes.set_ylim(min(spread) - 0.01, max(spread) + 0.02)
-    axes.set(xlabel="MaxVio on held-out text (0 is even)", ylabel="validation loss, nats per byte")
+    """A row for each method and strength: MaxVio on the left, loss on the right, a point for each seed.
+
+    `live` is one more run, drawn as a cross in its method's row.
+    """
+    rows = sorted(
+        {(run["method"], run["strength"]) for run in runs}, key=lambda row: (list(METHOD_NAMES).index(row[0]), row[1])
+    )
+    figure = new_figure(7.0, 0.9 + 0.38 * len(rows))
+    panels = figure.subplots(1, 2, sharey=True)
+    titles = ("MaxVio on held-out text", "validation loss, nats per byte")
+    for axes, field, title in zip(panels, ("max_vio_global", "validation_loss"), titles, strict=True):
+        for place, row in enumerate(rows):
+            values = [run[field] for run in runs if (run["method"], run["strength"]) == row]
+            color = METHOD_COLORS[row[0]]
+            axes.plot(values, [-place] * len(values), "o", color=color, ms=7, mew=0, alpha=0.8)
+            axes.plot([sum(values) / len(values)] * 2, [-place - 0.3, -place + 0.3], color=INK, lw=1.5)
+            if live and (live["method"], live["strength"]) == row:
+                axes.plot(live[field], -place, "x", color=INK, ms=9, mew=2)
+        axes.set_xlabel(title)
+        axes.margins(y=0.08)
+    panels[0].set_xscale("log")
+    ticks = [0.1, 0.2, 0.5, 1, 2, 5]
+    panels[0].set_xticks(ticks, [f"{t:g}" for t in ticks])
+    panels[0].minorticks_off()
+    names = [METHOD_NAMES[method] + (f" {strength:g}" if strength else "") for method, strength in rows]
+    panels[0].set_yticks([-place for place in range(len(rows))], names)
     return figure
 
 
@@ -68,11 +68,16 @@ def plot_violations(curves: Mapping[str, Sequence[Sequence[float]]], every: int)
     """MaxVio of the training batches over steps: a line for each seed, one colour for each method."""
     figure = new_figure(7.0, 3.2)
     axes = figure.subplots()
+    ends = {}
     for method, seeds in curves.items():
         for values in seeds:
             axes.plot(np.arange(1, len(values) + 1) * every, values, color=METHOD_COLORS[method], lw=1.5)
+        ends[method] = sum(values[-1] for values in seeds) / len(seeds)
         steps = len(seeds[0]) * every
-        axes.annotate(f" {METHOD_NAMES[method]}", (steps, seeds[0][-1]), color=METHOD_COLORS[method], va="center")
+    top, lowest = axes.get_ylim()[1], -1.0
+    for method, end in sorted(ends.items(), key=lambda item: item[1]):  # from the lowest up, none on another
+        lowest = max(end, lowest + 0.09 * top)
+        axes.annotate(f" {METHOD_NAMES[method]}", (steps, lowest), color=METHOD_COLORS[method], va="center")
     axes.set(xlabel="training step", ylabel="MaxVio of the batch", ylim=(0, None), xlim=(0, steps * 1.25))
     return figure
 
@@ -124,4 +129,18 @@ def plot_losses_without(names: Sequence[str], losses: Sequence[float], base: flo
     axes.margins(x=0.15)
     axes.axvline(0, color=GREY, lw=1)
     axes.set_xlabel(f"loss above the whole model's {base:.2f} nats per byte")
+    return figure
+
+
+@styled
+def plot_losses(losses: Mapping[str, Sequence[float]]) -> Figure:
+    """A row for each kind of model: a point for each seed, a line at their mean."""
+    figure = new_figure(7.0, 0.9 + 0.5 * len(losses))
+    axes = figure.subplots()
+    for place, values in enumerate(losses.values()):
+        axes.plot(values, [-place] * len(values), "o", color=BLUE, ms=7, mew=0, alpha=0.8)
+        axes.plot([sum(values) / len(values)] * 2, [-place - 0.25, -place + 0.25], color=INK, lw=2)
+    axes.set_yticks([-place for place in range(len(losses))], list(losses))
+    axes.margins(x=0.1, y=0.25)
+    axes.set_xlabel("validation loss, nats per byte (line: mean)")
     return figure

@@ -81,12 +81,9 @@ def _draw_load(axes: Axes, rows: np.ndarray) -> None:
     experts = np.arange(len(rows))
     axes.bar(experts, rows, color=[EXPERT_COLORS[e % len(EXPERT_COLORS)] for e in experts], edgecolor=GREY, lw=0.5)
     axes.axhline(rows.mean(), color=INK, linestyle="--", linewidth=1.2)
-    axes.annotate(
-        f"even: {rows.mean():.1f}", (1, rows.mean()), xycoords=("axes fraction", "data"), ha="right", va="bottom"
-    )
     axes.set(ylabel="rows", xlim=(-0.6, len(rows) - 0.4))
     axes.set_xticks(experts)
-    axes.set_xlabel(f"expert (MaxVio {rows.max() / rows.mean() - 1:.2f})")
+    axes.set_xlabel(f"expert (line: an even load, {rows.mean():.1f} rows; MaxVio {rows.max() / rows.mean() - 1:.2f})")
 
 
 def _draw_heat(axes: Axes, maps: RoutingMaps, step: int, layer: int) -> None:

@@ -70,7 +70,7 @@ export function render({ model, el }) {
   };
   const root = element("div", "dsr-routing");
   const area = element("textarea", "dsr-text");
-  area.rows = 4;
+  area.rows = 6;
   area.spellcheck = false;
   area.setAttribute("aria-label", "Text to route");
   area.value = get("text");
