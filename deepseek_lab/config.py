@@ -23,7 +23,9 @@ def require(condition: bool, field: str, got: object, takes: str) -> None:
 
 def is_number(value: object) -> bool:
     """Whether `value` is a finite number (True and False are not)."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, int):
+        return not isinstance(value, bool)
+    return isinstance(value, float) and math.isfinite(value)
 
 
 def is_whole(value: object) -> bool:

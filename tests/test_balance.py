@@ -60,6 +60,15 @@ def test_the_bias_alone_makes_a_router_even(seed):
     assert after < 0.1 and after < before
 
 
+def test_the_rule_holds_for_large_counts_and_refuses_half_precision():
+    bias = torch.zeros(3)
+    update_bias(bias, torch.tensor([2**24 + 1, 2**24, 2**24]), rate=0.5)  # fp32 has no 2**24 + 1
+    assert bias.tolist() == [-0.5, 0.5, 0.5]
+    for dtype in (torch.bfloat16, torch.float16):
+        with pytest.raises(ValueError, match="bias dtype: got"):
+            update_bias(torch.zeros(3, dtype=dtype), torch.ones(3), rate=0.5)
+
+
 def test_max_violation_by_hand():
     assert max_violation(torch.tensor([4, 4, 4, 4])) == 0
     assert max_violation(torch.tensor([8, 4, 4, 0])) == 1.0
@@ -87,6 +96,13 @@ def test_fan_out_by_hand():
     ("call", "message"),
     [
         (lambda: update_bias(torch.zeros(4), torch.zeros(3), 0.1), r"load: got \(3,\)"),
+        (lambda: update_bias(torch.zeros(2), torch.tensor([1.0, float("nan")]), 0.1), "load: got"),
+        (lambda: update_bias(torch.zeros(2), torch.tensor([1, -1]), 0.1), "load: got"),
+        (lambda: max_violation(torch.tensor([1.0, float("inf")])), "load: got"),
+        (lambda: expert_load(torch.zeros(3), 4), "experts dtype: got torch.float32"),
+        (lambda: device_fan_out(torch.tensor([[8]]), 8, 4), r"experts: got \(8, 8\)"),
+        (lambda: gpu_load(README_LOAD[:1], place_experts(README_LOAD, 16, 4, 2, 8), 8), r"load: got \(1, 12\)"),
+        (lambda: gpu_load(README_LOAD, place_experts(README_LOAD, 16, 4, 2, 8), 7), "gpus: got 7"),
         (lambda: update_bias(torch.zeros(4), torch.zeros(4), -1), "rate: got -1"),
         (lambda: update_bias(torch.zeros(4), torch.zeros(4), float("nan")), "rate: got nan"),
         (lambda: sequence_balance_loss(torch.zeros(6, 4), torch.zeros(6, 2)), "scores and experts"),

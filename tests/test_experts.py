@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
-from deepseek_lab.moe import DeepSeekMoE, Experts, TopKRouter, experts_looped
+from deepseek_lab.moe import DeepSeekMoE, Experts, SwiGLU, TopKRouter, experts_looped
 
 BOUND = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 5e-2}
 
@@ -109,21 +109,66 @@ def test_cost_does_not_follow_the_number_of_experts(tokens, backward):
     x = torch.randn(tokens, width)
     for n_experts in (8, 32, 128):
         layer = DeepSeekMoE(TopKRouter(width, n_experts, k), inner, n_shared_experts=1)
-        router = (3 if backward else 1) * 2 * tokens * n_experts * width
-        router -= 2 * tokens * n_experts * width if backward else 0  # x needs no gradient
-        shared_input = 2 * 2 * tokens * width * inner if backward else 0
-        counted.add(flops(layer, x, backward) - router + shared_input)
-    expected = (k + 1) * 3 * 2 * tokens * width * inner * (3 if backward else 1)
-    # Of the routed experts, the gradient of the input is computed whether or not anybody needs it.
-    assert len(counted) == 1 and counted.pop() == expected
+        # x needs no gradient, so two of the six products have two parts in backward: both down matrices.
+        router = (2 if backward else 1) * 2 * tokens * n_experts * width
+        counted.add(flops(layer, x, backward) - router)
+    products = 3 + (3 + 1 if backward else 0)  # forward; three weights and the input of down
+    assert counted == {(k + 1) * products * 2 * tokens * width * inner}
+
+
+def test_frozen_experts_cost_no_gradient():
+    layer, x = DeepSeekMoE(TopKRouter(16, 4, 2), 8), torch.randn(20, 16)
+    trained = flops(layer, x, backward=True)
+    layer.zero_grad()
+    layer.experts.requires_grad_(False)
+    layer.shared_experts.requires_grad_(False)
+    assert flops(layer, x, backward=True) < trained
+    assert layer.gate.weight.grad.any() and layer.experts.down_proj.grad is None
+
+
+@pytest.mark.parametrize("grad", [True, False])
+@pytest.mark.parametrize("tokens", [1, 8, 9])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_autocast_runs_in_its_dtype(dtype, tokens, grad):
+    """As under a trainer: what comes out is close to fp32, has the dtype that went in, and has gradients."""
+    torch.manual_seed(0)
+    layer, x = DeepSeekMoE(TopKRouter(16, 4, 4), 8), torch.randn(tokens, 16).to(dtype)
+    exact = layer(x.float())
+    with torch.set_grad_enabled(grad), torch.autocast("cpu", dtype=torch.bfloat16):
+        chosen = layer.gate(x)
+        routed = layer.experts(x, chosen.experts, chosen.weights)
+        output = layer(x)
+    assert routed.dtype == dtype and relative_error(output, exact) < 0.03
+    assert relative_error(output, exact) > 1e-4, "autocast was not heeded"
+    if grad:
+        output.float().sum().backward()
+        assert layer.experts.down_proj.grad.dtype == torch.float32 and layer.experts.down_proj.grad.any()
+
+
+def test_dense_layers_run_their_modules():
+    """Hooks and replaced layers work in decoding, too."""
+    layer, seen = SwiGLU(8, 4), []
+    layer.up_proj.register_forward_hook(lambda *_: seen.append(1))
+    for grad in (True, False):
+        with torch.set_grad_enabled(grad):
+            assert layer(torch.randn(8)).shape == (8,) and layer(torch.randn(2, 3, 8)).shape == (2, 3, 8)
+    assert len(seen) == 4
 
 
 @pytest.mark.parametrize(
     ("x", "chosen", "message"),
     [
-        (torch.randn(3, 7), torch.zeros(3, 2, dtype=torch.long), r"expert input: got shape \(3, 7\).*8"),
+        (torch.randn(3, 7), torch.zeros(3, 2, dtype=torch.long), r"expert input: got.*\(3, 7\).*8"),
         (torch.randn(3, 8), torch.zeros(4, 2, dtype=torch.long), "experts and weights"),
         (torch.randn(3, 8), torch.full((3, 2), 4), r"experts: got \(4, 4\).*0 to 3"),
+        (
+            torch.randn(3, 8).bfloat16(),
+            torch.zeros(3, 2, dtype=torch.long),
+            "expert input: got torch.bfloat16.*float32",
+        ),
+        (torch.ones(3, 8, dtype=torch.long), torch.zeros(3, 2, dtype=torch.long), "expert input: got torch.int64"),
+        (torch.randn(3, 8), torch.zeros(3, 2), "experts: got torch.float32"),
+        (torch.randn(3, 8), torch.zeros(3, 2, dtype=torch.bool), "experts: got torch.bool"),
         (torch.randn(3, 8), torch.full((3, 2), -1), r"experts: got \(-1, -1\).*0 to 3"),
     ],
 )
@@ -138,11 +183,21 @@ def test_bad_input_is_named(x, chosen, message, grad):
     [
         (dict(moe_intermediate_size=0), "moe_intermediate_size: got 0"),
         (dict(n_shared_experts=-1), "n_shared_experts: got -1"),
+        (dict(swiglu_limit=-1.0), "swiglu_limit: got -1.0"),
+        (dict(swiglu_limit=float("nan")), "swiglu_limit: got nan"),
+        (dict(swiglu_limit="10"), "swiglu_limit: got '10'"),
+        (dict(gate=torch.nn.Linear(8, 4)), "gate: got 'Linear'"),
     ],
 )
 def test_layers_refuse_bad_sizes(fields, message):
     with pytest.raises(ValueError, match=message):
-        DeepSeekMoE(TopKRouter(8, 4, 2), **dict(moe_intermediate_size=4) | fields)
+        DeepSeekMoE(**dict(gate=TopKRouter(8, 4, 2), moe_intermediate_size=4) | fields)
+
+
+@pytest.mark.parametrize("sizes", [(0, 8, 4), (True, 8, 4), ("4", 8, 4), (4, 8, 0), (4, 8.0, 4)], ids=str)
+def test_experts_refuse_bad_sizes(sizes):
+    with pytest.raises(ValueError, match=r"(n_routed_experts|hidden_size|intermediate_size): got"):
+        Experts(*sizes)
 
 
 def test_a_layer_without_shared_experts_is_its_routed_part():

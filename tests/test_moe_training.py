@@ -6,12 +6,13 @@ import torch.nn.functional as F
 
 from deepseek_lab.model.small import SmallDecoder
 from deepseek_lab.model.small_moe import small_moe
-from deepseek_lab.moe import SwiGLU
+from deepseek_lab.moe import DeepSeekMoE, HashRouter, SwiGLU, TopKRouter, record_routing
 from deepseek_lab.moe.balance import expert_load
 from deepseek_lab.training import domains
 from deepseek_lab.training.balancing import Balancing, held_out_loads, violations
 from deepseek_lab.training.corpus import Corpus, random_windows
 from deepseek_lab.training.loop import next_token_loss, train
+from deepseek_lab.training.snapshots import Snapshots, routing_history
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +97,42 @@ def test_held_out_loads_count_every_row(corpus):
     assert loads.shape == (3, 2, 8) and (loads.sum(dim=(0, 2)) == 20 * 32 * 3).all()
 
 
+class OutOfOrder(torch.nn.Module):
+    """Two routed layers, registered in the other order than they run in, after one that routes by token id."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed = torch.nn.Embedding(256, 8)
+        self.second, self.first = (DeepSeekMoE(TopKRouter(8, 16, 1), 4) for _ in range(2))
+        self.by_id = DeepSeekMoE(HashRouter(8, 16, 1, vocab_size=256), 4)
+        self.head = torch.nn.Linear(8, 256)
+
+    def forward(self, ids):
+        return self.head(self.second(self.first(self.by_id(self.embed(ids), ids))))
+
+
+def test_each_router_gets_its_own_load_over_all_micro_batches():
+    torch.manual_seed(0)
+    model, windows = OutOfOrder(), torch.randint(256, (6, 17))
+    balancing = Balancing(model, "bias", 0.1)
+    with pytest.raises(ValueError, match="after_step"):
+        balancing.after_step()
+    with record_routing(model) as records:
+        for part in windows.split(2):  # three micro-batches
+            balancing.loss(model, part)
+    balancing.after_step()
+    for router in (model.first.gate, model.second.gate):
+        load = sum(expert_load(routing.experts, 16) for own, routing in records if own is router).double()
+        assert load.sum() == 6 * 16
+        assert torch.allclose(router.e_score_correction_bias, 0.1 * (load.mean() - load).sign().float())
+    assert not torch.equal(model.first.gate.e_score_correction_bias, model.second.gate.e_score_correction_bias)
+    history = routing_history(Snapshots(model, [0]), windows[:1, :-1])
+    assert history.scores.shape == (1, 3, 16, 16) and history.biases.shape == (1, 3, 16)
+    assert not history.biases[0, 0].any() and torch.equal(
+        history.biases[0, 1], model.first.gate.e_score_correction_bias
+    )
+
+
 def test_balancing_refuses_what_cannot_work():
     dense = SmallDecoder([torch.nn.Identity()], 8, 16)
     with pytest.raises(ValueError, match="model: got 'SmallDecoder'"):
@@ -116,6 +153,8 @@ def test_a_decoder_takes_one_kind_of_feed_forward():
     for given in ({}, {"intermediate_size": 16, "feed_forwards": [SwiGLU(8, 16)]}):
         with pytest.raises(ValueError, match="intermediate_size, feed_forwards"):
             SmallDecoder([attention], 8, **given)
+    with pytest.raises(ValueError, match=r"feed_forwards: got '0 modules'.*1 attention"):
+        SmallDecoder([attention], 8, feed_forwards=[])
 
 
 def test_dense_layers_decode_as_they_train():

@@ -92,6 +92,9 @@ BAD_FIELDS = [
     (dict(topk_method="best"), "topk_method: got 'best'.*greedy"),
     (dict(routed_scaling_factor=math.nan), "routed_scaling_factor: got nan"),
     (dict(routed_scaling_factor=0), "routed_scaling_factor: got 0"),
+    (dict(norm_topk_prob="false"), "norm_topk_prob: got 'false'"),
+    (dict(scoring_func=["sigmoid"]), "scoring_func: got"),
+    (dict(topk_method=None), "topk_method: got None"),
 ]
 
 
@@ -122,19 +125,66 @@ def test_nan_is_never_routed(value, scoring, grad):
 def test_nan_in_weights_or_bias_is_named():
     gate = router()
     gate.weight.data[7, 0] = math.nan
-    with pytest.raises(ValueError, match=r"router scores: got nan.*token 0, expert 7, and 2 more"):
+    with pytest.raises(ValueError, match=r"router scores: got nan for token 0, expert 7, and 2 more"):
         gate(torch.randn(3, 8))
     gate = router()
     gate.e_score_correction_bias[2] = math.nan
-    with pytest.raises(ValueError, match="e_score_correction_bias: got nan"):
+    with pytest.raises(ValueError, match=r"e_score_correction_bias: got \{2: nan\}"):
         gate(torch.randn(3, 8))
+
+
+@pytest.mark.parametrize("scale", [1, 100, 1000])
+@pytest.mark.parametrize("scoring", ["softmax", "sigmoid", "sqrtsoftplus"])
+def test_gradients_are_finite_for_any_finite_logits(scoring, scale):
+    """softplus(-104) is 0 in fp32, and the gradient of a root at 0 is infinite."""
+    gate = router(scoring_func=scoring)
+    gate.weight.data *= scale
+    x = torch.randn(20, 8, requires_grad=True)
+    gate(x).weights.square().sum().backward()
+    assert x.grad.isfinite().all() and gate.weight.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("change", ["half", "bfloat16", "double"])
+def test_the_bias_keeps_its_precision(change):
+    gate = router()
+    gate.e_score_correction_bias.fill_(0.501)
+    getattr(gate, change)()
+    bias = gate.e_score_correction_bias
+    assert bias.dtype == (torch.float64 if change == "double" else torch.float32)
+    assert (
+        torch.allclose(bias.float(), torch.tensor(0.501))
+        and bias is dict(gate.named_buffers())["e_score_correction_bias"]
+    )
+    assert gate.weight.dtype == {"half": torch.float16, "bfloat16": torch.bfloat16, "double": torch.float64}[change]
+
+
+def test_too_few_experts_left_is_an_error():
+    gate = router()
+    gate.e_score_correction_bias[4:] = -math.inf
+    assert sorted(gate(torch.randn(1, 8)).experts[0].tolist()) == [0, 1, 2, 3]
+    gate.e_score_correction_bias[3] = -math.inf
+    with pytest.raises(ValueError, match=r"e_score_correction_bias: got 'minus infinity.*only 3 are left"):
+        gate(torch.randn(1, 8))
+    grouped = router(n_group=4, topk_group=1, num_experts_per_tok=3)
+    grouped.e_score_correction_bias.fill_(-math.inf)[::4] = 0  # one expert left in each group
+    with pytest.raises(ValueError, match="3 experts for every token in its open groups"):
+        grouped(torch.randn(1, 8))
+    gate.e_score_correction_bias.zero_()[1] = math.inf
+    with pytest.raises(ValueError, match=r"e_score_correction_bias: got \{1: inf\}"):
+        gate(torch.randn(1, 8))
+
+
+@pytest.mark.parametrize("x", [None, [1.0], torch.ones(2, 8, dtype=torch.long)], ids=str)
+def test_what_is_no_hidden_state_is_named(x):
+    with pytest.raises(ValueError, match="hidden states: got"):
+        router()(x)
 
 
 def test_autocast_leaves_scores_in_fp32():
     gate, x = router(), torch.randn(20, 8)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert torch.equal(gate(x).scores, gate(x).scores) and gate(x).scores.dtype == torch.float32
-    assert torch.allclose(gate(x).scores, torch.sigmoid(x @ gate.weight.T))
+        inside = gate(x).scores
+    assert inside.dtype == torch.float32 and torch.equal(inside, gate(x).scores)
 
 
 def test_wrong_width_and_no_tokens():
@@ -155,7 +205,7 @@ def hash_router() -> HashRouter:
     [
         (torch.tensor([0, 10]), r"input_ids: got \(0, 10\).*0 to 9"),
         (torch.tensor([-1, 3]), r"input_ids: got \(-1, 3\)"),
-        (torch.tensor([1]), "one id for each of the 2 tokens"),
+        (torch.tensor([1]), "one id for each token, shape"),
         (torch.tensor([1.0, 2.0]), "input_ids dtype: got torch.float32"),
         (None, "input_ids: got None"),
     ],
@@ -198,11 +248,11 @@ def test_settings_that_official_code_ignores_are_refused(preset, change, message
 def test_recording_collects_in_order_and_stops():
     layers = torch.nn.Sequential(*(DeepSeekMoE(router(), 4) for _ in range(3)))
     x = torch.randn(2, 5, 8)
-    with record_routing(layers) as routings:
+    with record_routing(layers) as records:
         layers(x)
     layers(x)
-    assert len(routings) == 3
-    assert torch.equal(routings[0].scores, layers[0].gate(x).scores)
+    assert [router for router, _ in records] == [layer.gate for layer in layers]
+    assert torch.equal(records[0][1].scores, layers[0].gate(x).scores)
     with pytest.raises(ValueError), record_routing(layers):  # hooks are removed after an error, too
         layers(torch.randn(2, 5, 9))
     assert not layers[0].gate._forward_hooks

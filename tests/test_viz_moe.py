@@ -53,6 +53,9 @@ def test_rows_and_top_experts_by_hand():
         RoutingMaps("abc", [7], maps.scores, maps.biases, experts, weights[..., :1])
     with pytest.raises(ValueError, match="labels, steps: got 2 labels"):
         RoutingMaps("ab", [7], maps.scores, maps.biases, experts, weights)
+    for bad in (1.5, float("nan")):
+        with pytest.raises(ValueError, match="scores: got numbers"):
+            RoutingMaps("abc", [7], maps.scores + bad, maps.biases, experts, weights)
 
 
 @pytest.mark.parametrize("text", ["a", "two\nlines\n\n", "x" * 150, "\t😀 \\ $x_1$ </script>"])
@@ -65,6 +68,8 @@ def test_lift_is_against_chance():
     assert expert_lift(experts, ["a", "a", "b", "b"], ["a", "b", "c"], 3).tolist() == [
         [2.0, 0.0, 1.0], [0.0, 2.0, 1.0], [1.0, 1.0, 1.0],
     ]  # fmt: skip
+    with pytest.raises(ValueError, match=r"kinds: got \['z'\]"):
+        expert_lift(experts, list("aabz"), ["a", "b"], 2)
     assert (expert_lift(experts, ["a", "b", "a", "b"], ["a", "b"], 2) == 1).all()
 
 
@@ -201,7 +206,7 @@ def test_explorer_brings_a_still_and_a_page(shown):
     ("place", "words"),
     [
         (dict(step=3), "step: got 3"),
-        (dict(step=-4), "step: got -1"),
+        (dict(step=-4), "step: got -4.*-3 to 2"),
         (dict(layer=2), "layer: got 2"),
         (dict(token=5), "token: got 5"),
         (dict(groups=3), "groups: got 3"),

@@ -44,7 +44,10 @@ class SmallDecoder(nn.Module):
         self.embed_tokens = nn.Embedding(vocab_size, hidden_size)
         given = (intermediate_size is not None) + (feed_forwards is not None)
         require(given == 1, "intermediate_size, feed_forwards", f"{given} of them", "one of the two")
-        feed_forwards = feed_forwards or [SwiGLU(hidden_size, intermediate_size) for _ in attentions]
+        if feed_forwards is None:
+            feed_forwards = [SwiGLU(hidden_size, intermediate_size) for _ in attentions]
+        parts, many = len(feed_forwards), len(attentions)
+        require(parts == many, "feed_forwards", f"{parts} modules", f"one for each of the {many} attention modules")
         pairs = zip(attentions, feed_forwards, strict=True)
         self.layers = nn.ModuleList(SmallBlock(hidden_size, *pair) for pair in pairs)
         self.norm = nn.RMSNorm(hidden_size, eps=1e-6)

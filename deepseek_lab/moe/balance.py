@@ -4,6 +4,8 @@ Load means rows: how many (token, expert) pairs an expert got. All functions tak
 any router returned. Sources: DeepSeek-V2 2.2.3, DeepSeek-V3 2.1.2, Loss-Free Balancing (https://arxiv.org/abs/2408.15664).
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -15,12 +17,8 @@ def expert_load(experts: Tensor, n_routed_experts: int) -> Tensor:
 
     Raises `ValueError` for expert numbers outside 0 to E - 1.
     """
-    chosen = experts.flatten()
-    if chosen.numel():
-        low, high = (int(end) for end in chosen.aminmax())
-        last = n_routed_experts - 1
-        require(low >= 0 and high <= last, "experts", (low, high), f"expert numbers from 0 to {last}")
-    return torch.bincount(chosen, minlength=n_routed_experts)
+    _check_range(experts, n_routed_experts)
+    return torch.bincount(experts.flatten(), minlength=n_routed_experts)
 
 
 def max_violation(load: Tensor) -> float:
@@ -29,7 +27,7 @@ def max_violation(load: Tensor) -> float:
     Over one batch this is MaxVio_batch, over a whole held-out set MaxVio_global. Raises `ValueError` for no load.
     """
     mean = load.double().mean().item()
-    require(mean > 0, "load", load.tolist(), "the rows of at least one token")
+    require(0 < mean < math.inf, "load", load.tolist(), "the rows of at least one token")
     return load.max().item() / mean - 1
 
 
@@ -44,11 +42,12 @@ def sequence_balance_loss(scores: Tensor, experts: Tensor) -> Tensor:
     got = f"{tuple(scores.shape)} and {tuple(experts.shape)}"
     require(fits, "scores and experts", got, "shapes (B, T, E) and (B, T, K), not empty")
     (batch, tokens, n_experts), per_token = scores.shape, experts.shape[2]
+    _check_range(experts, n_experts)
     rows = torch.zeros(batch, n_experts, device=scores.device, dtype=scores.dtype)
     chosen = experts.flatten(1)
     rows.scatter_add_(1, chosen, torch.ones_like(chosen, dtype=scores.dtype))
     f = rows * (n_experts / (per_token * tokens))  # (B, E)
-    p = (scores / scores.sum(dim=-1, keepdim=True)).mean(dim=1)  # (B, E)
+    p = (scores / (scores.sum(dim=-1, keepdim=True) + 1e-20)).mean(dim=1)  # (B, E)
     return (f * p).sum(dim=-1).mean()
 
 
@@ -61,8 +60,12 @@ def update_bias(bias: Tensor, load: Tensor, rate: float) -> None:
     """
     require(is_number(rate) and rate >= 0, "rate", rate, "a number of at least 0")
     require(load.shape == bias.shape, "load", tuple(load.shape), f"shape {tuple(bias.shape)}, one count per expert")
-    load = load.to(bias)
-    bias += rate * (load.mean() - load).sign()
+    precise = bias.dtype in (torch.float32, torch.float64)
+    require(precise, "bias dtype", bias.dtype, "torch.float32 at least: steps of 0.001 vanish in less")
+    load = load.double()  # counts of a large step have no exact fp32
+    fits = bool(load.isfinite().all()) and bool((load >= 0).all())
+    require(fits, "load", load.tolist(), "counts, one for each expert")
+    bias += rate * (load.mean() - load).sign().to(bias)
 
 
 def device_fan_out(experts: Tensor, n_routed_experts: int, devices: int) -> Tensor:
@@ -72,6 +75,15 @@ def device_fan_out(experts: Tensor, n_routed_experts: int, devices: int) -> Tens
     """
     divides = is_whole(devices) and devices >= 1 and n_routed_experts % devices == 0
     require(divides, "devices", devices, f"a divisor of the {n_routed_experts} experts")
+    _check_range(experts, n_routed_experts)
     device = experts.div(n_routed_experts // devices, rounding_mode="floor")  # (…, K)
     visited = torch.zeros(*device.shape[:-1], devices, device=device.device, dtype=torch.bool)
     return visited.scatter(-1, device, True).sum(dim=-1)
+
+
+def _check_range(experts: Tensor, n_routed_experts: int) -> None:
+    kind = experts.dtype
+    require(kind in (torch.int64, torch.int32), "experts dtype", kind, "torch.int64 or torch.int32")
+    if experts.numel():
+        (low, high), last = (int(end) for end in experts.aminmax()), n_routed_experts - 1
+        require(low >= 0 and high <= last, "experts", (low, high), f"expert numbers from 0 to {last}")

@@ -6,9 +6,10 @@ Written twice. `experts_looped` is the definition: expert by expert, pick its to
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
-from deepseek_lab.config import require
-from deepseek_lab.moe.swiglu import swiglu
+from deepseek_lab.config import is_whole, require
+from deepseek_lab.moe.swiglu import check_swiglu, swiglu
 from deepseek_lab.moe.thin import FEW, thin_linear
 
 
@@ -33,11 +34,15 @@ class Experts(nn.Module):
     """All routed experts of a layer. Parameters as transformers holds them: one stack for all experts.
 
     `forward(x, experts, weights)`: (N, M), (N, K), (N, K) -> (N, M). Its cost follows N * K and not E. Raises
-    `ValueError` for shapes that don't fit and for expert numbers outside 0 to E - 1.
+    `ValueError` for shapes and dtypes that don't fit and for expert numbers outside 0 to E - 1. It can be
+    differentiated once, by `backward` or `torch.autograd.grad`, not by `torch.func`.
     """
 
     def __init__(self, n_routed_experts: int, hidden_size: int, intermediate_size: int, limit: float | None = None):
         super().__init__()
+        many = is_whole(n_routed_experts) and n_routed_experts >= 1
+        require(many, "n_routed_experts", n_routed_experts, "a whole number of at least 1")
+        check_swiglu(hidden_size, intermediate_size, limit)
         self.n_routed_experts, self.limit = n_routed_experts, limit
         self.gate_up_proj = nn.Parameter(torch.empty(n_routed_experts, 2 * intermediate_size, hidden_size))
         self.down_proj = nn.Parameter(torch.empty(n_routed_experts, hidden_size, intermediate_size))
@@ -45,16 +50,32 @@ class Experts(nn.Module):
             nn.init.normal_(weight, std=weight.shape[-1] ** -0.5)
 
     def forward(self, x: Tensor, experts: Tensor, weights: Tensor) -> Tensor:
-        width, shape = self.gate_up_proj.shape[-1], experts.shape
-        if x.dim() != 2 or x.shape[1] != width:
-            raise ValueError(f"expert input: got shape {tuple(x.shape)}, but it takes (tokens, {width})")
-        if experts.dim() != 2 or shape != weights.shape or len(experts) != len(x):
-            got = f"shapes {tuple(shape)} and {tuple(weights.shape)}"
-            raise ValueError(f"experts and weights: got {got}, but they take one shape, ({len(x)}, experts per token)")
+        stacks = self.gate_up_proj, self.down_proj
+        self._check(x, experts, weights)
         few = len(x) <= FEW and not torch.is_grad_enabled()
-        return (self._decode if few else self._grouped)(x, experts, weights)
+        run = self._decode if few else self._grouped
+        device = x.device.type
+        if not torch.is_autocast_enabled(device):
+            if x.dtype != self.down_proj.dtype:
+                raise ValueError(f"expert input: got {x.dtype}, but it takes {self.down_proj.dtype}, as the weights")
+            return run(x, experts, weights, *stacks)
+        cast = torch.get_autocast_dtype(device)  # autocast doesn't look into our own products
+        with torch.autocast(device, enabled=False):
+            return run(x.to(cast), experts, weights, *(stack.to(cast) for stack in stacks)).to(x.dtype)
 
-    def _grouped(self, x: Tensor, experts: Tensor, weights: Tensor) -> Tensor:
+    def _check(self, x: Tensor, experts: Tensor, weights: Tensor) -> None:
+        """Comparisons only: a message is put together when it is needed."""
+        width, whole = self.gate_up_proj.shape[-1], (torch.int64, torch.int32)
+        if x.dim() != 2 or x.shape[1] != width or not x.is_floating_point():
+            got = f"{x.dtype} of shape {tuple(x.shape)}"
+            raise ValueError(f"expert input: got {got}, but it takes floating-point numbers (tokens, {width})")
+        if experts.dim() != 2 or experts.shape != weights.shape or len(experts) != len(x):
+            got = f"shapes {tuple(experts.shape)} and {tuple(weights.shape)}"
+            raise ValueError(f"experts and weights: got {got}, but they take one shape, ({len(x)}, experts per token)")
+        if experts.dtype not in whole:
+            raise ValueError(f"experts: got {experts.dtype}, but it takes torch.int64 or torch.int32")
+
+    def _grouped(self, x: Tensor, experts: Tensor, weights: Tensor, gate_up_proj: Tensor, down_proj: Tensor) -> Tensor:
         """Sort the S rows by expert, so that each expert finds its own in one slice."""
         chosen = experts.flatten()
         if chosen.numel():
@@ -63,13 +84,13 @@ class Experts(nn.Module):
         order = chosen.argsort(stable=True)  # stable: always the same sum in the same order
         token = order.div(experts.shape[1], rounding_mode="floor")
         rows = x.index_select(0, token)  # (S, M); the gradient of x[token] is slower
-        gate, up = GroupedLinear.apply(rows, self.gate_up_proj, counts).chunk(2, dim=-1)  # (S, F) each
+        gate, up = GroupedLinear.apply(rows, gate_up_proj, counts).chunk(2, dim=-1)  # (S, F) each
         # Weighing here instead of after `down` is the same sum, on rows F wide instead of M.
         hidden = (swiglu(gate, up, self.limit) * weights.flatten()[order][:, None]).to(x.dtype)
-        y = GroupedLinear.apply(hidden, self.down_proj, counts)  # (S, M)
+        y = GroupedLinear.apply(hidden, down_proj, counts)  # (S, M)
         return torch.zeros_like(x).index_add(0, token, y)
 
-    def _decode(self, x: Tensor, experts: Tensor, weights: Tensor) -> Tensor:
+    def _decode(self, x: Tensor, experts: Tensor, weights: Tensor, gate_up_proj: Tensor, down_proj: Tensor) -> Tensor:
         """The same for a few tokens, where starting an operation costs more than what it computes."""
         rows_of: dict[int, list[int]] = {}
         for row, expert in enumerate(experts.flatten().tolist()):
@@ -79,19 +100,20 @@ class Experts(nn.Module):
         self._check_range(min(rows_of), max(rows_of))
         order = torch.tensor([row for rows in rows_of.values() for row in rows], device=x.device)
         rows = x.index_select(0, order.div(experts.shape[1], rounding_mode="floor"))
-        gate, up = self._visit(rows, self.gate_up_proj, rows_of).chunk(2, dim=-1)  # (S, F) each
+        gate, up = _visit(rows, gate_up_proj, rows_of).chunk(2, dim=-1)  # (S, F) each
         hidden = (swiglu(gate, up, self.limit) * weights.flatten()[order][:, None]).to(x.dtype)
-        y = self._visit(hidden, self.down_proj, rows_of)  # (S, M)
+        y = _visit(hidden, down_proj, rows_of)  # (S, M)
         return torch.empty_like(y).index_copy(0, order, y).view(*experts.shape, -1).sum(dim=1)
-
-    def _visit(self, rows: Tensor, weight: Tensor, rows_of: dict[int, list[int]]) -> Tensor:
-        """Each row times the transposed matrix of its expert: (S, I) -> (S, O), rows in the order of `rows_of`."""
-        parts = rows.split([len(owned) for owned in rows_of.values()])
-        return torch.cat([thin_linear(part, weight[e]) for e, part in zip(rows_of, parts, strict=True)])
 
     def _check_range(self, low: int, high: int) -> None:
         last = self.n_routed_experts - 1
         require(low >= 0 and high <= last, "experts", (low, high), f"expert numbers from 0 to {last}")
+
+
+def _visit(rows: Tensor, weight: Tensor, rows_of: dict[int, list[int]]) -> Tensor:
+    """Each row times the transposed matrix of its expert: (S, I) -> (S, O), rows in the order of `rows_of`."""
+    parts = rows.split([len(owned) for owned in rows_of.values()])
+    return torch.cat([thin_linear(part, weight[e]) for e, part in zip(rows_of, parts, strict=True)])
 
 
 class GroupedLinear(torch.autograd.Function):
@@ -112,13 +134,19 @@ class GroupedLinear(torch.autograd.Function):
         return output
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, grad: Tensor):
         """Each expert's slice: dx = dy W and dW = dy^T x."""
-        rows, weight = ctx.saved_tensors
-        grad_rows, grad_weight = torch.empty_like(rows), torch.zeros_like(weight)
-        slices = (rows.split(ctx.counts), grad.split(ctx.counts), grad_rows.split(ctx.counts))
-        for x, dy, dx, w, dw in zip(*slices, weight.unbind(), grad_weight.unbind(), strict=True):
-            if len(x):
-                torch.mm(dy, w, out=dx)
-                torch.mm(dy.T, x, out=dw)
+        (rows, weight), counts = ctx.saved_tensors, ctx.counts
+        grad_rows = grad_weight = None
+        if ctx.needs_input_grad[0]:
+            grad_rows = torch.empty_like(rows)
+            for dy, w, dx in zip(grad.split(counts), weight.unbind(), grad_rows.split(counts), strict=True):
+                if len(dy):
+                    torch.mm(dy, w, out=dx)
+        if ctx.needs_input_grad[1]:
+            grad_weight = torch.zeros_like(weight)
+            for dy, x, dw in zip(grad.split(counts), rows.split(counts), grad_weight.unbind(), strict=True):
+                if len(dy):
+                    torch.mm(dy.T, x, out=dw)
         return grad_rows, grad_weight, None

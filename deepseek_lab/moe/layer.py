@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from deepseek_lab.config import DeepSeekConfig, is_whole, require
 from deepseek_lab.moe.experts import Experts
-from deepseek_lab.moe.router import TopKRouter
+from deepseek_lab.moe.router import HashRouter, TopKRouter
 from deepseek_lab.moe.swiglu import SwiGLU
 
 
@@ -25,6 +25,7 @@ class DeepSeekMoE(nn.Module):
             ("n_shared_experts", n_shared_experts, 0),
         ):
             require(is_whole(value) and value >= least, field, value, f"a whole number of at least {least}")
+        require(isinstance(gate, (TopKRouter, HashRouter)), "gate", type(gate).__name__, "a TopKRouter or a HashRouter")
         self.gate = gate
         self.experts = Experts(gate.n_routed_experts, gate.hidden_size, moe_intermediate_size, swiglu_limit)
         self.shared_experts = None

@@ -53,6 +53,10 @@ def place_experts(load: Tensor, places: int, groups: int, nodes: int, gpus: int)
 
 def gpu_load(load: Tensor, placement: Placement, gpus: int) -> Tensor:
     """Rows that each GPU gets if an expert's copies share its rows evenly: (L, E) -> (L, gpus)."""
+    shape = (len(placement.copies), placement.copies.shape[1])
+    require(load.shape == shape, "load", tuple(load.shape), f"shape {shape}, as planned")
+    places = placement.expert_at.shape[1]
+    require(is_whole(gpus) and gpus >= 1 and places % gpus == 0, "gpus", gpus, f"a divisor of the {places} places")
     each = load.double() / placement.copies  # (L, E)
     return each.gather(1, placement.expert_at).unflatten(1, (gpus, -1)).sum(dim=-1)
 

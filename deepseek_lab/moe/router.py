@@ -26,7 +26,8 @@ from deepseek_lab.moe.thin import thin_linear
 SCORING = {
     "softmax": lambda logits: logits.softmax(dim=-1),
     "sigmoid": torch.sigmoid,
-    "sqrtsoftplus": lambda logits: F.softplus(logits).sqrt(),
+    # Below a logit of -103 softplus is 0 in fp32, where the root's gradient is infinite; the clamp makes it 0.
+    "sqrtsoftplus": lambda logits: F.softplus(logits).clamp_min(torch.finfo(logits.dtype).tiny).sqrt(),
 }
 # How many of a group's experts speak for it when groups are ranked; 0: there are no groups.
 BEST_OF_GROUP = {"greedy": 0, "group_limited_greedy": 1, "noaux_tc": 2}
@@ -60,9 +61,10 @@ class _Router(nn.Module):
             require(is_whole(value) and value >= 1, field, value, "a whole number of at least 1")
         most = f"at most n_routed_experts, {n_routed_experts}"
         require(num_experts_per_tok <= n_routed_experts, "num_experts_per_tok", num_experts_per_tok, most)
-        require(scoring_func in SCORING, "scoring_func", scoring_func, " or ".join(SCORING))
+        require(str(scoring_func) in SCORING, "scoring_func", scoring_func, " or ".join(SCORING))
         scale_fits = is_number(routed_scaling_factor) and routed_scaling_factor > 0
         require(scale_fits, "routed_scaling_factor", routed_scaling_factor, "a number above 0")
+        require(isinstance(norm_topk_prob, bool), "norm_topk_prob", norm_topk_prob, "true or false")
         self.hidden_size, self.n_routed_experts, self.num_experts_per_tok = sizes.values()
         self.scoring_func, self.norm_topk_prob = scoring_func, norm_topk_prob
         self.routed_scaling_factor = routed_scaling_factor
@@ -70,11 +72,10 @@ class _Router(nn.Module):
         nn.init.normal_(self.weight, std=hidden_size**-0.5)
 
     def scores(self, x: Tensor) -> Tensor:
-        """(…, M) -> (N, E), in fp32 at least: in bf16, close scores would come out equal.
-
-        Raises `ValueError` for a wrong width, and where a score is NaN or infinite: such a token would go somewhere,
-        and nobody would notice.
-        """
+        """(…, M) -> (N, E), in fp32 at least: in bf16, close scores would come out equal."""
+        if not isinstance(x, Tensor) or not x.is_floating_point():
+            got = x.dtype if isinstance(x, Tensor) else type(x).__name__
+            raise ValueError(f"hidden states: got {got}, but they take a tensor of floating-point numbers")
         if x.dim() == 0 or x.shape[-1] != self.hidden_size:
             raise ValueError(f"hidden states: got shape {tuple(x.shape)}, but they take width {self.hidden_size}")
         if torch.is_autocast_enabled(x.device.type):
@@ -83,12 +84,7 @@ class _Router(nn.Module):
         precise = torch.promote_types(x.dtype, torch.float32)
         linear = F.linear if torch.is_grad_enabled() else thin_linear
         logits = linear(x.reshape(-1, self.hidden_size).to(precise), self.weight.to(precise))
-        scores = SCORING[self.scoring_func](logits)
-        if not math.isfinite(
-            scores.detach().sum()
-        ):  # one number to look at; scores are not negative, so nothing cancels
-            raise ValueError(f"router scores: {_first_bad(logits, scores)}, but they take finite numbers")
-        return scores
+        return SCORING[self.scoring_func](logits)
 
     def weigh(self, scores: Tensor, experts: Tensor) -> Tensor:
         """The weights of the chosen experts, (N, K): from their scores alone, whatever they were chosen by."""
@@ -129,7 +125,7 @@ class TopKRouter(_Router):
         super().__init__(
             hidden_size, n_routed_experts, num_experts_per_tok, scoring_func, norm_topk_prob, routed_scaling_factor
         )
-        require(topk_method in BEST_OF_GROUP, "topk_method", topk_method, " or ".join(BEST_OF_GROUP))
+        require(str(topk_method) in BEST_OF_GROUP, "topk_method", topk_method, " or ".join(BEST_OF_GROUP))
         self.topk_method = topk_method
         self.n_group, self.topk_group = n_group, topk_group
         if BEST_OF_GROUP[topk_method]:
@@ -170,7 +166,6 @@ class TopKRouter(_Router):
         """
         if self.topk_method == "noaux_tc":
             scores = scores + self.e_score_correction_bias
-            require(not math.isnan(scores.detach().sum()), "e_score_correction_bias", math.nan, "numbers")
         if BEST_OF_GROUP[self.topk_method] and self.topk_group < self.n_group:
             allowed = self._allowed(scores)
             scores = scores.masked_fill(~allowed, float("-inf"))
@@ -187,9 +182,35 @@ class TopKRouter(_Router):
 
     def forward(self, x: Tensor, input_ids: Tensor | None = None) -> Routing:
         scores = self.scores(x)
-        choice = self.selection_scores(scores)
-        experts = choice.topk(self.num_experts_per_tok, dim=-1, sorted=False).indices
+        best, experts = self.selection_scores(scores).topk(self.num_experts_per_tok, dim=-1, sorted=False)
+        # One number to look at: topk takes NaN for the largest, so a NaN anywhere in a token's row is among its best.
+        if not math.isfinite(best.detach().sum()):
+            self._refuse(scores)
         return Routing(scores, experts, self.weigh(scores, experts))
+
+    def _refuse(self, scores: Tensor) -> None:
+        """Say why no choice can be made. Otherwise such tokens would go somewhere, and nobody would notice."""
+        _require_finite(scores)
+        bias = self.e_score_correction_bias.tolist()
+        bad = {expert: value for expert, value in enumerate(bias) if not value < math.inf}
+        require(not bad, "e_score_correction_bias", bad, "numbers, or minus infinity to take an expert out")
+        left = sum(value > -math.inf for value in bias)
+        takes = (
+            f"{self.num_experts_per_tok} experts for every token in its open groups, but only {left} are left in all"
+        )
+        require(False, "e_score_correction_bias", "minus infinity for too many experts", takes)
+
+    def _apply(self, fn, recurse=True):
+        """Whatever `.half()` or `.bfloat16()` does to the model, the bias stays in fp32.
+
+        It moves by 0.001 a step, and bf16 has no number between 0.5 and 0.504.
+        """
+        before = self._buffers.get("e_score_correction_bias")
+        super()._apply(fn, recurse)
+        after = self._buffers.get("e_score_correction_bias")
+        if after is not None and after.dtype.itemsize < before.dtype.itemsize:
+            self.e_score_correction_bias = before.to(after.device)
+        return self
 
 
 class HashRouter(_Router):
@@ -221,9 +242,9 @@ class HashRouter(_Router):
     def forward(self, x: Tensor, input_ids: Tensor | None = None) -> Routing:
         scores = self.scores(x)
         require(input_ids is not None, "input_ids", None, "the token ids: a hash router chooses by them")
-        ids, tokens = input_ids.reshape(-1), len(scores)
-        require(len(ids) == tokens, "input_ids", tuple(input_ids.shape), f"one id for each of the {tokens} tokens")
-        kind = ids.dtype
+        shape, tokens = tuple(x.shape[:-1]), len(scores)
+        require(input_ids.shape == shape, "input_ids", tuple(input_ids.shape), f"one id for each token, shape {shape}")
+        ids, kind = input_ids.reshape(-1), input_ids.dtype
         require(kind in (torch.int64, torch.int32), "input_ids dtype", kind, "torch.int64 or torch.int32")
         if tokens:
             low, high, size = int(ids.min()), int(ids.max()), len(self.tid2eid)
@@ -232,6 +253,7 @@ class HashRouter(_Router):
         if tokens:
             (low, high), last = (int(end) for end in experts.aminmax()), self.n_routed_experts - 1
             require(low >= 0 and high <= last, "tid2eid", (low, high), f"expert numbers from 0 to {last}")
+        _require_finite(scores)
         return Routing(scores, experts, self.weigh(scores, experts))
 
 
@@ -247,21 +269,23 @@ def check_groups(n_routed_experts: int, num_experts_per_tok: int, n_group: int, 
     require(num_experts_per_tok <= reach, "num_experts_per_tok", num_experts_per_tok, takes)
 
 
-def _first_bad(logits: Tensor, scores: Tensor) -> str:
-    bad = (~scores.isfinite()).nonzero()
-    token, expert = bad[0].tolist()
-    found = f"{scores[token, expert].item()} from logit {logits[token, expert].item()}"
-    return f"got {found} for token {token}, expert {expert}, and {len(bad) - 1} more"
+def _require_finite(scores: Tensor) -> None:
+    """Raise `ValueError` that names the first score that is NaN or infinite."""
+    if not math.isfinite(scores.detach().sum()):  # scores are not negative, so nothing cancels
+        bad = (~scores.isfinite()).nonzero()
+        token, expert = bad[0].tolist()
+        where = f"{scores[token, expert].item()} for token {token}, expert {expert}, and {len(bad) - 1} more"
+        raise ValueError(f"router scores: got {where}, but they take finite numbers")
 
 
 @contextmanager
-def record_routing(model: nn.Module) -> Iterator[list[Routing]]:
-    """Inside `with record_routing(model) as routings:` every forward appends one `Routing` per router, in order."""
-    routings: list[Routing] = []
+def record_routing(model: nn.Module) -> Iterator[list[tuple[nn.Module, Routing]]]:
+    """Inside `with record_routing(model) as records:` each call of a router appends (router, `Routing`), in order."""
+    records: list[tuple[nn.Module, Routing]] = []
     routers = [module for module in model.modules() if isinstance(module, _Router)]
-    hooks = [router.register_forward_hook(lambda _m, _x, routing: routings.append(routing)) for router in routers]
+    hooks = [r.register_forward_hook(lambda router, _x, routing: records.append((router, routing))) for r in routers]
     try:
-        yield routings
+        yield records
     finally:
         for hook in hooks:
             hook.remove()

@@ -1,10 +1,10 @@
 """SwiGLU, the feed-forward layer of Llama and DeepSeek. Source: https://arxiv.org/abs/2002.05202."""
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from deepseek_lab.moe.thin import thin_linear
+from deepseek_lab.config import is_number, is_whole, require
+from deepseek_lab.moe.thin import ThinLinear
 
 
 def swiglu(gate: Tensor, up: Tensor, limit: float | None = None) -> Tensor:
@@ -17,19 +17,24 @@ def swiglu(gate: Tensor, up: Tensor, limit: float | None = None) -> Tensor:
     return F.silu(gate) * up
 
 
+def check_swiglu(hidden_size: int, intermediate_size: int, limit: float | None) -> None:
+    """Raise `ValueError` naming the field, unless these describe a SwiGLU."""
+    for field, value in (("hidden_size", hidden_size), ("intermediate_size", intermediate_size)):
+        require(is_whole(value) and value >= 1, field, value, "a whole number of at least 1")
+    fits = limit is None or (is_number(limit) and limit > 0)
+    require(fits, "swiglu_limit", limit, "None or a number above 0")
+
+
 class SwiGLU(nn.Module):
     """down(silu(gate x) * up x), for every token: (…, M) -> (…, M). The dense layers and the shared experts."""
 
     def __init__(self, hidden_size: int, intermediate_size: int, limit: float | None = None):
         super().__init__()
+        check_swiglu(hidden_size, intermediate_size, limit)
         self.limit = limit
-        self.gate_proj = nn.Linear(hidden_size, intermediate_size, bias=False)
-        self.up_proj = nn.Linear(hidden_size, intermediate_size, bias=False)
-        self.down_proj = nn.Linear(intermediate_size, hidden_size, bias=False)
+        self.gate_proj = ThinLinear(hidden_size, intermediate_size)
+        self.up_proj = ThinLinear(hidden_size, intermediate_size)
+        self.down_proj = ThinLinear(intermediate_size, hidden_size)
 
     def forward(self, x: Tensor) -> Tensor:
-        if torch.is_grad_enabled():
-            return self.down_proj(swiglu(self.gate_proj(x), self.up_proj(x), self.limit))
-        rows = x.flatten(0, -2)
-        gate, up = thin_linear(rows, self.gate_proj.weight), thin_linear(rows, self.up_proj.weight)
-        return thin_linear(swiglu(gate, up, self.limit), self.down_proj.weight).view_as(x)
+        return self.down_proj(swiglu(self.gate_proj(x), self.up_proj(x), self.limit))

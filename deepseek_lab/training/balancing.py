@@ -23,32 +23,39 @@ class Balancing:
         require(method in METHODS, "method", method, " or ".join(METHODS))
         require(is_number(strength) and strength >= 0, "strength", strength, "a number of at least 0")
         self.method, self.strength = method, strength
-        self.routers = [module for module in model.modules() if isinstance(module, TopKRouter)]
-        require(len(self.routers) > 0, "model", type(model).__name__, "a model with at least one TopKRouter")
+        routers = [module for module in model.modules() if isinstance(module, TopKRouter)]
+        require(len(routers) > 0, "model", type(model).__name__, "a model with at least one TopKRouter")
         if method == "bias":
-            kinds = {router.topk_method for router in self.routers}
+            kinds = {router.topk_method for router in routers}
             require(kinds == {"noaux_tc"}, "topk_method", sorted(kinds), "noaux_tc: the others have no bias")
         self.violations: list[float] = []
+        self._loads: dict[TopKRouter, Tensor] = {}
 
     def loss(self, model: nn.Module, windows: Tensor) -> Tensor:
-        """Next-token loss, with the auxiliary loss added if that is the method; notes each expert's load."""
-        with record_routing(model) as routings:
+        """Next-token loss, with the auxiliary loss added if that is the method; adds up each expert's load.
+
+        Called once for each micro-batch of a step.
+        """
+        with record_routing(model) as records:
             loss = next_token_loss(model, windows)
-        batch = len(windows)
-        self.loads = [expert_load(r.experts, r.scores.shape[-1]) for r in routings]
+        records = [(router, routing) for router, routing in records if isinstance(router, TopKRouter)]
+        for router, routing in records:
+            load = expert_load(routing.experts, router.n_routed_experts)
+            self._loads[router] = self._loads.get(router, 0) + load
         if self.method == "aux":
-            by_layer = [
-                sequence_balance_loss(_per_text(r.scores, batch), _per_text(r.experts, batch)) for r in routings
-            ]
-            loss = loss + self.strength * torch.stack(by_layer).sum()
+            batch = len(windows)
+            added = [sequence_balance_loss(*(_per_text(rows, batch) for rows in routing[:2])) for _, routing in records]
+            loss = loss + self.strength * torch.stack(added).sum()
         return loss
 
     def after_step(self) -> None:
-        """Update the biases, once per optimizer step."""
-        self.violations.append(sum(max_violation(load) for load in self.loads) / len(self.loads))
+        """Update the biases, once per optimizer step, and start counting anew."""
+        require(len(self._loads) > 0, "after_step", "no load", "a step whose loss was computed by this object's `loss`")
+        self.violations.append(sum(map(max_violation, self._loads.values())) / len(self._loads))
         if self.method == "bias":
-            for router, load in zip(self.routers, self.loads, strict=True):
+            for router, load in self._loads.items():
                 update_bias(router.e_score_correction_bias, load, self.strength)
+        self._loads = {}
 
 
 def _per_text(rows: Tensor, batch: int) -> Tensor:
@@ -62,9 +69,9 @@ def held_out_loads(model: nn.Module, corpus: Corpus, length: int, windows: int =
     text = random_windows(corpus.validation, windows, length, torch.Generator().manual_seed(1234))
     loads = []
     for part in text.split(batch):
-        with record_routing(model) as routings:
+        with record_routing(model) as records:
             model(part[:, :-1].to(device))
-        loads.append(torch.stack([expert_load(r.experts, r.scores.shape[-1]) for r in routings]))
+        loads.append(torch.stack([expert_load(r.experts, r.scores.shape[-1]) for _, r in records]))
     return torch.stack(loads).cpu()
 
 

@@ -40,7 +40,7 @@ def train(
     after_step: Callable[[], None] | None = None,
     progress: Callable[[Iterable, str], Iterable] | None = None,
 ) -> list[float]:
-    """Train in place; return the loss of every step in nats per byte.
+    """Train in place; return what `loss` was at every step, by default in nats per byte.
 
     The same `seed` means the same batches for any model. `prepare` may change each batch of windows before it is
     used. `loss(model, windows)` is what is minimised; `after_step()` runs after each step of the optimizer.

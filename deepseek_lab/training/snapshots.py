@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from deepseek_lab.config import is_whole, require
-from deepseek_lab.moe.router import TopKRouter, record_routing
+from deepseek_lab.moe.router import record_routing
 
 
 class Snapshots:
@@ -50,15 +50,17 @@ class RoutingHistory(NamedTuple):
 def routing_history(snapshots: Snapshots, input_ids: Tensor) -> RoutingHistory:
     """Route one text (1, T) with the model as it was at each of the steps kept. On the CPU."""
     require(input_ids.dim() == 2 and len(input_ids) == 1, "input_ids", tuple(input_ids.shape), "shape (1, tokens)")
-    names = [name for name, module in snapshots.model.named_modules() if isinstance(module, TopKRouter)]
+    names = {module: name for name, module in snapshots.model.named_modules()}
     found, biases = [], []
     for step, state in snapshots.states.items():
-        with record_routing(snapshots.model) as routings:
+        with record_routing(snapshots.model) as records:
             snapshots.at(step)(input_ids)
-        found.append(routings)
-        biases.append(torch.stack([state[f"{name}.e_score_correction_bias"] for name in names]))
+        found.append([routing for _, routing in records])
+        none = torch.zeros_like(found[-1][0].scores[0])  # of routers without a bias
+        biases.append([state.get(f"{names[router]}.e_score_correction_bias", none) for router, _ in records])
     fields = [
         torch.stack([torch.stack([getattr(routing, field) for routing in routings]) for routings in found]).cpu()
         for field in ("scores", "experts", "weights")
     ]
-    return RoutingHistory(list(snapshots.states), fields[0], torch.stack(biases).cpu(), *fields[1:])
+    biases = torch.stack([torch.stack(of_step) for of_step in biases]).cpu()
+    return RoutingHistory(list(snapshots.states), fields[0], biases, *fields[1:])

@@ -109,6 +109,8 @@ def expert_lift(experts: np.ndarray, kinds: Sequence[str], names: Sequence[str],
 
     1 means its fair share: the kind's rows spread over experts as all rows are. An idle expert counts as 1 throughout.
     """
+    if unknown := set(kinds) - set(names):
+        raise ValueError(f"kinds: got {sorted(unknown)}, but they take {', '.join(names)}")
     counts = np.zeros((len(names), n_experts))
     for chosen, kind in zip(experts, kinds, strict=True):
         counts[names.index(kind), chosen] += 1

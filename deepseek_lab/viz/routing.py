@@ -35,6 +35,9 @@ class RoutingMaps:
         for name, shape in expected.items():
             if getattr(self, name).shape != shape:
                 raise ValueError(f"{name}: got shape {getattr(self, name).shape}, but it takes {shape}")
+        if not (np.all(self.scores >= 0) and np.all(self.scores <= 1)):  # the page gets them as 16-bit shares of 1
+            got = (self.scores.min().item(), self.scores.max().item())
+            raise ValueError(f"scores: got numbers from {got[0]} to {got[1]}, but they take 0 to 1")
         if len(self.labels) != tokens or len(self.steps) != steps:
             got = f"{len(self.labels)} labels and {len(self.steps)} steps"
             raise ValueError(f"labels, steps: got {got}, but they take {tokens} and {steps}, as many as scores has")

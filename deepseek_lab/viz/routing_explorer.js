@@ -14,7 +14,7 @@ export function route(scores, bias, k, groups, allowed) {
   const open = new Set(rank.sort((a, b) => b[0] - a[0]).slice(0, allowed).map(([, g]) => g));
   const order = choice.map((_, e) => e).filter((e) => open.has(Math.floor(e / size)));
   const experts = order.sort((a, b) => choice[b] - choice[a]).slice(0, k);
-  const total = experts.reduce((sum, e) => sum + scores[e], 0);
+  const total = experts.reduce((sum, e) => sum + scores[e], 1e-20);
   return { choice, open, experts, weights: experts.map((e) => scores[e] / total) };
 }
 
@@ -83,7 +83,7 @@ export function render({ model, el }) {
   Object.assign(step, { type: "range", min: 0, max: steps - 1, value: get("step") });
   const stepName = element("output");
   const play = element("button", "dsr-play", "▶ play");
-  const k = select([1, 2, 3, 4].map((n) => [`${n}`, n]), get("k"));
+  const k = select(Array.from({ length: Math.max(4, get("k")) }, (_, i) => [`${i + 1}`, i + 1]), get("k"));
   const bias = element("input");
   Object.assign(bias, { type: "checkbox", checked: get("use_bias") });
   const groups = get("groups");
@@ -146,10 +146,10 @@ export function render({ model, el }) {
   }
 
   function drawLoad() {
-    const [, , count, experts] = get("shape");
+    const [, , , experts] = get("shape");
     const rows = new Array(experts).fill(0);
     for (const { experts: chosen } of routes) for (const e of chosen) rows[e] += 1;
-    const mean = (count * get("k")) / experts;
+    const mean = rows.reduce((sum, value) => sum + value, 0) / experts;
     const top = Math.max(...rows, 2 * mean);
     bars.replaceChildren();
     bars.style.gridTemplateColumns = `repeat(${experts}, minmax(0, 1fr))`;
@@ -160,6 +160,7 @@ export function render({ model, el }) {
       fill.style.background = colour(e);
       bar.append(fill, element("span", "dsr-expert", e));
       bar.title = `expert ${e}: ${value} rows`;
+      bar.dataset.expert = e;
       bars.append(bar);
     });
     const line = element("div", "dsr-uniform");
@@ -167,7 +168,8 @@ export function render({ model, el }) {
     bars.append(line);
     const violation = Math.max(...rows) / mean - 1;
     load.textContent =
-      `Load of each expert on this text; the line is an even load, ${mean.toFixed(1)} rows. MaxVio ${violation.toFixed(2)}`;
+      `Load of each expert on this text; the line is an even load, ${mean.toFixed(1)} rows. ` +
+      `MaxVio ${violation.toFixed(2)}. Move over a bar to see whom it serves.`;
   }
 
   function drawHeat() {
@@ -277,6 +279,14 @@ export function render({ model, el }) {
       if (token) choose(Number(token.dataset.index));
     });
   }
+  const fade = (expert) => view.querySelectorAll(".dsr-token").forEach((span, index) => {
+    span.classList.toggle("dsr-faded", expert !== undefined && !routes[index].experts.includes(expert));
+  });
+  bars.addEventListener("mouseover", (e) => {
+    const bar = e.target.closest(".dsr-bar");
+    fade(bar ? Number(bar.dataset.expert) : undefined);
+  });
+  bars.addEventListener("mouseleave", () => fade());
   heat.addEventListener("mousemove", (e) => choose(Math.floor((e.offsetX / heat.clientWidth) * get("labels").length)));
   view.addEventListener("keydown", (e) => {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[e.key];

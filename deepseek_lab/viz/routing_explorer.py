@@ -75,12 +75,18 @@ def explore_routing(
     `groups` is how many groups the limit deals with; a negative `step` counts from the last. Raises `ValueError` when
     `step`, `layer` or `token` is not in the maps of `text`, and when groups don't divide the experts.
     """
+    if not text:
+        raise ValueError("text: got '', but it takes at least one character")
     maps = maps_of(text.encode("utf-8")[:MAX_TOKENS].decode("utf-8", errors="ignore"))
     steps, layers, tokens, experts = maps.scores.shape
-    step = step + steps if step < 0 else step
-    for name, value, size in (("step", step, steps), ("layer", layer, layers), ("token", token, tokens)):
-        if not 0 <= value < size:
-            raise ValueError(f"{name}: got {value}, but it takes 0 to {size - 1}")
+    for name, value, least, size in (
+        ("step", step, -steps, steps),
+        ("layer", layer, 0, layers),
+        ("token", token, 0, tokens),
+    ):
+        if not least <= value < size:
+            raise ValueError(f"{name}: got {value}, but it takes {least} to {size - 1}")
+    step %= steps
     if groups < 1 or experts % groups:
         raise ValueError(f"groups: got {groups}, but it takes a divisor of {experts}")
     start = dict(step=step, layer=layer, token=token, k=maps.experts.shape[-1])

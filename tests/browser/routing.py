@@ -112,6 +112,12 @@ class RoutingExplorer:
         self.expect_token(10)
         self.heat.hover(position={"x": 1, "y": 5})
         self.expect_token(0)
+        self.bars.first.hover()  # tokens that don't visit expert 0 fade
+        faded = until(self.view.locator(".dsr-faded").count, lambda seen: seen > 0, "faded tokens")
+        served = int(re.search(r": (\d+) rows", self.bars.first.get_attribute("title")).group(1))
+        assert faded == self.tokens.count() - served
+        self.caption.hover()
+        until(self.view.locator(".dsr-faded").count, lambda seen: seen == 0, "no token faded")
         weights = [float(row.locator("td").last.inner_text()) for row in self.table.locator(".dsr-taken").all()]
         assert len(weights) == int(self.k.input_value()) and abs(sum(weights) - 1) < 0.002
 

@@ -60,6 +60,18 @@ def test_a_page_without_a_kernel(page, monkeypatch, tmp_path):
     assert complaints == []
 
 
+def test_the_saved_notebook_as_html(page, tmp_path):
+    """Exported with Jupyter's own exporter, without a kernel or a network, the saved explorer still moves."""
+    exporter = pytest.importorskip("nbconvert").HTMLExporter()
+    html, _ = exporter.from_filename(str(lab.ROOT / "notebooks" / "03_moe_routing.ipynb"))
+    (tmp_path / "notebook.html").write_text(html, encoding="utf-8")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.goto((tmp_path / "notebook.html").as_uri(), wait_until="domcontentloaded")
+    explorer = RoutingExplorer(page.locator(".jp-OutputArea-output:has(.dsr-routing)"))
+    lab.until(explorer.tokens.count, lambda seen: seen > 100, "tokens of the saved text")
+    explorer.try_everything(typing=False)
+
+
 def test_the_page_routes_as_the_package_does(page):
     """JavaScript's `route` against `TopKRouter`, on random scores, biases, groups and K."""
     source = (routing_explorer.HERE / "routing_explorer.js").read_text(encoding="utf-8")
