@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from deepseek_lab.model.small_moe import small_moe
 from deepseek_lab.training.corpus import encode, token_labels
-from deepseek_lab.training.kinds import KINDS, byte_kinds
+from deepseek_lab.training.kinds import KINDS, byte_classes, byte_kinds
 from deepseek_lab.training.snapshots import Snapshots, routing_history
 from deepseek_lab.viz import show as show_module
 from deepseek_lab.viz.experts import (
@@ -23,6 +23,7 @@ from deepseek_lab.viz.experts import (
     plot_losses_without,
     plot_shares,
     plot_violations,
+    share_told,
     summarise,
 )
 from deepseek_lab.viz.routing import RoutingMaps, plot_routing, rows_per_expert, top_expert
@@ -73,6 +74,15 @@ def test_lift_is_against_chance():
     assert (expert_lift(experts, ["a", "b", "a", "b"], ["a", "b"], 2) == 1).all()
 
 
+def test_what_experts_tell_by_hand():
+    labels = ["a", "a", "b", "b"]
+    assert share_told(np.array([[0], [0], [1], [1]]), labels, 4) == pytest.approx(1.0)
+    assert share_told(np.array([[0], [1], [0], [1]]), labels, 4) == pytest.approx(0.0)
+    assert share_told(np.array([[0, 2], [0, 3], [1, 2], [1, 3]]), labels, 4) == pytest.approx(0.5)
+    with pytest.raises(ValueError, match="labels: got only"):
+        share_told(np.array([[0], [1]]), ["a", "a"], 2)
+
+
 RUNS = [
     dict(shape="s", method=method, strength=strength, seed=seed, max_vio_global=vio + seed / 50, validation_loss=1.5)
     for method, strength, vio in (("none", 0.0, 3.0), ("aux", 0.01, 0.3), ("bias", 0.01, 0.2))
@@ -113,6 +123,11 @@ def test_kinds_of_bytes_by_hand():
 @given(st.binary(max_size=80))
 def test_every_byte_has_a_kind(source):
     assert len(byte_kinds(source)) == len(source)
+
+
+def test_classes_of_bytes():
+    assert byte_classes(b"a1 \n;") == ["letter", "digit", "space", "line end", "punctuation"]
+    assert byte_classes("é".encode()) == ["letter", "letter"]
 
 
 def test_a_file_cut_off_keeps_the_kinds_before():

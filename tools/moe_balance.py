@@ -25,10 +25,11 @@ from deepseek_lab.training.loop import train, validation_loss
 
 OUTPUT = Path(__file__).resolve().parents[1] / "data" / "moe_balance.json"
 STEPS, LENGTH = 600, 128
-SHAPES = {  # routed experts, experts per token, expert width, shared experts
+SHAPES = {  # routed experts, experts per token, expert width, shared experts, scale of the routed part (1 if not given)
     "16 of which 2, 1 shared": (16, 2, 128, 1),  # the model of the balancing experiment
     "16 of which 3": (16, 3, 128, 0),
     "64 of which 12": (64, 12, 32, 0),
+    "64 of which 12, times 2": (64, 12, 32, 0, 2.0),  # as loud at the start as 16 of which 3
     "60 of which 8, 4 shared": (60, 8, 32, 4),
 }
 MAIN = next(iter(SHAPES))

@@ -93,6 +93,10 @@ max_vio = Exercise(
             "That is the busiest expert's share of the mean. MaxVio is how far that is above 1: 0 for an even load.",
         ),
         Mistake(
+            lambda experts, E: experts.flatten().bincount().max().item() - experts.numel() / E,
+            "That is how many rows the busiest is above the mean. Divide by the mean.",
+        ),
+        Mistake(
             lambda experts, E: experts[:, 0].bincount().max().item() / (len(experts) / E) - 1,
             "You counted the first expert of each token. All K are rows.",
         ),
@@ -162,6 +166,10 @@ v3_weights = Exercise(
     reference=_v3_weights,
     mistakes=[
         Mistake(_bias_in_weights, "The bias got into the weights. It chooses; the weights come from the scores alone."),
+        Mistake(
+            lambda logits, bias, K, scale: _bias_in_weights((logits + bias).sigmoid().logit(), 0 * bias, K, scale),
+            "You added the bias to the logits. It is added to the scores, after the sigmoid, and only to choose.",
+        ),
         Mistake(_no_bias, "The bias is not used. The K experts are those with the largest score + bias."),
         Mistake(_softmax, "V3 scores each expert on its own, with a sigmoid. The softmax over all experts is V2's."),
         Mistake(_not_normalised, "The K weights should sum to 1 before they are multiplied by the scale."),
@@ -195,7 +203,7 @@ def _limit_groups(choice: Tensor, groups: int, allowed: int) -> Tensor:
 def _limit_groups_cases(generator: torch.Generator):
     for _ in range(6):
         tokens, groups, size = _integers(generator, (2, 6), (3, 5), (3, 4))
-        yield torch.rand(tokens, groups * size, generator=generator), groups, _integers(generator, (1, groups - 1))[0]
+        yield torch.randn(tokens, groups * size, generator=generator), groups, _integers(generator, (1, groups - 1))[0]
 
 
 def _by(rank, fill=float("-inf")):

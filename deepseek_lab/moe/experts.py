@@ -4,6 +4,9 @@ Written twice. `experts_looped` is the definition: expert by expert, pick its to
 `Experts` runs: rows sorted by expert, one matrix product for each expert on its own slice.
 """
 
+from collections.abc import Sequence
+from itertools import groupby
+
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
@@ -92,17 +95,21 @@ class Experts(nn.Module):
 
     def _decode(self, x: Tensor, experts: Tensor, weights: Tensor, gate_up_proj: Tensor, down_proj: Tensor) -> Tensor:
         """The same for a few tokens, where starting an operation costs more than what it computes."""
-        rows_of: dict[int, list[int]] = {}
-        for row, expert in enumerate(experts.flatten().tolist()):
-            rows_of.setdefault(expert, []).append(row)
-        if not rows_of:
+        chosen = experts.flatten().tolist()
+        if not chosen:
             return torch.zeros_like(x)
-        self._check_range(min(rows_of), max(rows_of))
-        order = torch.tensor([row for rows in rows_of.values() for row in rows], device=x.device)
+        self._check_range(min(chosen), max(chosen))
+        if len(x) == 1:  # one row for each expert: nothing to sort
+            gate, up = _visit([x] * len(chosen), gate_up_proj, chosen).chunk(2, dim=-1)  # (K, F) each
+            hidden = (swiglu(gate, up, self.limit) * weights.T).to(x.dtype)
+            return _visit(hidden.split(1), down_proj, chosen).sum(dim=0, keepdim=True)
+        order = sorted(range(len(chosen)), key=chosen.__getitem__)  # rows of one expert side by side
+        visited, sizes = zip(*((e, len(list(rows))) for e, rows in groupby(chosen[row] for row in order)), strict=True)
+        order = torch.tensor(order, device=x.device)
         rows = x.index_select(0, order.div(experts.shape[1], rounding_mode="floor"))
-        gate, up = _visit(rows, gate_up_proj, rows_of).chunk(2, dim=-1)  # (S, F) each
+        gate, up = _visit(rows.split(sizes), gate_up_proj, visited).chunk(2, dim=-1)  # (S, F) each
         hidden = (swiglu(gate, up, self.limit) * weights.flatten()[order][:, None]).to(x.dtype)
-        y = _visit(hidden, down_proj, rows_of)  # (S, M)
+        y = _visit(hidden.split(sizes), down_proj, visited)  # (S, M)
         return torch.empty_like(y).index_copy(0, order, y).view(*experts.shape, -1).sum(dim=1)
 
     def _check_range(self, low: int, high: int) -> None:
@@ -110,10 +117,9 @@ class Experts(nn.Module):
         require(low >= 0 and high <= last, "experts", (low, high), f"expert numbers from 0 to {last}")
 
 
-def _visit(rows: Tensor, weight: Tensor, rows_of: dict[int, list[int]]) -> Tensor:
-    """Each row times the transposed matrix of its expert: (S, I) -> (S, O), rows in the order of `rows_of`."""
-    parts = rows.split([len(owned) for owned in rows_of.values()])
-    return torch.cat([thin_linear(part, weight[e]) for e, part in zip(rows_of, parts, strict=True)])
+def _visit(parts: Sequence[Tensor], weight: Tensor, visited: Sequence[int]) -> Tensor:
+    """Each part's rows (n, I) times the transposed matrix of the expert visited: one after the other, (S, O)."""
+    return torch.cat([thin_linear(part, weight[e]) for e, part in zip(visited, parts, strict=True)])
 
 
 class GroupedLinear(torch.autograd.Function):

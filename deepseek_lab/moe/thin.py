@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 FEW = 8  # rows
+SMALL = 2**16  # numbers: one core reads fewer of them before a second one has started
 
 
 def thin_linear(x: Tensor, weight: Tensor) -> Tensor:
@@ -15,7 +16,7 @@ def thin_linear(x: Tensor, weight: Tensor) -> Tensor:
     in the processor's cache already, nothing is gained.
     """
     count, (width_out, width_in) = len(x), weight.shape
-    if count > FEW or count == 0 or width_out % 2 or x.device.type != "cpu":
+    if count > FEW or count == 0 or width_out % 2 or weight.numel() < SMALL or x.device.type != "cpu":
         return F.linear(x, weight)
     halves = weight.unflatten(0, (2, -1)) if not weight.is_contiguous() else weight.view(2, width_out // 2, width_in)
     return torch.bmm(halves, x.T.expand(2, width_in, count)).view(width_out, count).T

@@ -42,3 +42,14 @@ def _kind(token: tokenize.TokenInfo) -> str | None:
         tokenize.COMMENT: "comment",
     }
     return known.get(token.type)
+
+
+def byte_classes(source: bytes) -> list[str]:
+    """For any text: letter, digit, space, line end or punctuation, for each byte. Bytes beyond ASCII are letters."""
+    classes = []
+    for byte in source:
+        char = chr(byte)
+        known = {" ": "space", "\t": "space", "\n": "line end", "\r": "line end"}
+        other = "digit" if char in "0123456789" else "letter" if char.isalpha() or byte > 127 else "punctuation"
+        classes.append(known.get(char, other))
+    return classes

@@ -18,7 +18,8 @@ def plot_cost(experts: Sequence[int], lines: Mapping[str, Sequence[float]], ylab
     axes = figure.subplots()
     for (name, values), color in zip(lines.items(), (RED, BLUE, SKY), strict=False):
         axes.plot(experts, values, color=color, marker="o")
-        axes.annotate(f"  {name}", (experts[-1], values[-1]), color=color, va="center")
+        end = (experts[-1], values[-1])
+        axes.annotate(name, end, xytext=(10, 0), textcoords="offset points", color=color, va="center")
     axes.set_xticks(experts, [str(n) for n in experts])
     axes.set(xlabel="experts", ylabel=ylabel, ylim=(0, None), xlim=(0, experts[-1] * 1.35))
     return figure
@@ -79,6 +80,7 @@ def plot_violations(curves: Mapping[str, Sequence[Sequence[float]]], every: int)
         lowest = max(end, lowest + 0.09 * top)
         axes.annotate(f" {METHOD_NAMES[method]}", (steps, lowest), color=METHOD_COLORS[method], va="center")
     axes.set(xlabel="training step", ylabel="MaxVio of the batch", ylim=(0, None), xlim=(0, steps * 1.25))
+    axes.set_xticks([tick for tick in axes.get_xticks() if 0 <= tick <= steps])
     return figure
 
 
@@ -116,6 +118,22 @@ def expert_lift(experts: np.ndarray, kinds: Sequence[str], names: Sequence[str],
         counts[names.index(kind), chosen] += 1
     expected = counts.sum(axis=1, keepdims=True) * counts.sum(axis=0) / counts.sum()
     return np.divide(counts, expected, out=np.ones_like(counts), where=expected > 0)
+
+
+def share_told(experts: np.ndarray, labels: Sequence[str], n_experts: int) -> float:
+    """How much a row's expert tells about its label: mutual information over the label's entropy, from 0 to 1.
+
+    (T, K) experts and T labels. 0: nothing; 1: everything. Raises `ValueError` where all labels are the same.
+    """
+    names = sorted(set(labels))
+    if len(names) < 2:
+        raise ValueError(f"labels: got only {names}, but they take at least two different ones")
+    counts = np.zeros((len(names), n_experts))
+    np.add.at(counts, (np.repeat([names.index(label) for label in labels], experts.shape[1]), experts.ravel()), 1)
+    joint = counts / counts.sum()
+    label, expert = joint.sum(axis=1, keepdims=True), joint.sum(axis=0, keepdims=True)
+    ratio = np.divide(joint, label * expert, out=np.ones_like(joint), where=joint > 0)
+    return float((joint * np.log2(ratio)).sum() / -(label * np.log2(label)).sum())
 
 
 @styled
