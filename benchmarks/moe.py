@@ -65,7 +65,7 @@ def report(label: str, alternatives: dict, rounds: int) -> None:
     ms = {name: 1000 * seconds for name, seconds in interleaved_medians(alternatives, rounds=rounds).items()}
     ratio = min(ms[name] for name in PEERS if name in ms) / ms["ours"]
     columns = [f"{ms[name]:11.2f}" if name in ms else f"{'too large':>11}" for name in ("ours", *PEERS)]
-    print(f"{label:34}", *columns, f"{ratio:7.2f} x {max(errors).item():10.1e}", flush=True)
+    print(f"{label:40}", *columns, f"{ratio:7.2f} x {max(errors).item():10.1e}", flush=True)
 
 
 def main() -> None:
@@ -74,9 +74,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     rounds, device = parser.parse_args().rounds, choose_device()
     torch.manual_seed(0)
+    print("decode n x L: n tokens through L layers")
     print(f"torch {torch.__version__}, {device.type}, {torch.get_num_threads()} threads, medians, milliseconds")
     names = (f"{name:>11}" for name in ("ours", *PEERS))
-    print(f"{'':34}", *names, f"{'best / ours':>9} {'difference':>10}")
+    print(f"{'':40}", *names, f"{'best / ours':>9} {'difference':>10}")
     for size in SIZES:
         hidden, experts, k, width, tokens = size
         shape = f"M {hidden}, {experts} experts, K {k}"
@@ -93,7 +94,7 @@ def main() -> None:
         with torch.inference_mode():
             for few in (1, 2, 4, 8):
                 x = torch.randn(1, few, hidden, device=device)
-                label = f"{shape}, decode {few}, {len(pairs)} layers"
+                label = f"{shape}, decode {few} x {len(pairs)}"
                 report(label, ways(pairs, x, list(PEERS), backward=False), rounds)
 
 

@@ -1,13 +1,17 @@
 """Looped experts against grouped ones: values and all gradients, odd loads, three dtypes, and a cost that ignores E."""
 
+import copy
+
 import pytest
 import torch
+import torch.nn.functional as F
 from helpers.compare import relative_error
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
 from deepseek_lab.moe import DeepSeekMoE, Experts, SwiGLU, TopKRouter, experts_looped
+from deepseek_lab.moe.thin import ThinLinear, thin_pays
 
 BOUND = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 5e-2}
 
@@ -65,6 +69,34 @@ def test_grouped_equals_looped(dtype, load, tokens, n_experts, data, width, inne
         for few in range(1, min(tokens, 10) + 1):
             output = experts(x[:few], chosen[:few], weights[:few])
             assert relative_error(output, looped[:few]) <= BOUND[dtype] * (2 if dtype == torch.bfloat16 else 1)
+
+
+@pytest.mark.parametrize("load", ["any", "all to one"])
+@pytest.mark.parametrize("width", [384, 383])  # an odd matrix has no halves
+def test_decoding_with_matrices_large_enough_for_two_cores(load, width):
+    torch.manual_seed(0)
+    experts = Experts(6, width, 256)
+    assert thin_pays(1, experts.gate_up_proj[0]) and thin_pays(1, experts.down_proj[0]) == (width == 384)
+    x, chosen = torch.randn(9, width), choices(load, 9, 6, 3)
+    weights = torch.rand(chosen.shape)
+    looped = experts_looped(x, chosen, weights, experts.gate_up_proj, experts.down_proj)
+    transposed = copy.deepcopy(experts)  # the same numbers in another order in memory
+    transposed.gate_up_proj.data = experts.gate_up_proj.data.mT.contiguous().mT
+    with torch.no_grad():
+        for few in range(1, 10):
+            for module in (experts, transposed):
+                assert relative_error(module(x[:few], chosen[:few], weights[:few]), looped[:few]) <= 1e-5
+
+
+@pytest.mark.parametrize("rows", range(11))
+def test_thin_products_equal_linear(rows):
+    layer, x = ThinLinear(300, 400), torch.randn(rows, 300)
+    expected = F.linear(x, layer.weight)
+    with torch.no_grad():
+        assert thin_pays(rows, layer.weight) == (1 <= rows <= 8)
+        if rows:
+            assert relative_error(layer(x), expected) <= 1e-5
+        assert layer(x[None]).shape == (1, rows, 400)
 
 
 def test_gradients_against_finite_differences():

@@ -8,6 +8,12 @@ FEW = 8  # rows
 SMALL = 2**16  # numbers: one core reads fewer of them before a second one has started
 
 
+def thin_pays(rows: int, weight: Tensor) -> bool:
+    """Whether `thin_linear` has something to gain for so many rows and this matrix (O, I)."""
+    many = rows > FEW or rows == 0
+    return not many and weight.shape[0] % 2 == 0 and weight.numel() >= SMALL and weight.device.type == "cpu"
+
+
 def thin_linear(x: Tensor, weight: Tensor) -> Tensor:
     """x (n, I) @ weight.T (I, O) -> (n, O), like `F.linear`, but on a CPU up to three times as fast for few rows.
 
@@ -15,11 +21,10 @@ def thin_linear(x: Tensor, weight: Tensor) -> Tensor:
     one. The transposed rows must stay a view: copied into columns, two rows take four times as long. Where weights are
     in the processor's cache already, nothing is gained.
     """
-    count, (width_out, width_in) = len(x), weight.shape
-    if count > FEW or count == 0 or width_out % 2 or weight.numel() < SMALL or x.device.type != "cpu":
+    if not thin_pays(len(x), weight):
         return F.linear(x, weight)
-    halves = weight.unflatten(0, (2, -1)) if not weight.is_contiguous() else weight.view(2, width_out // 2, width_in)
-    return torch.bmm(halves, x.T.expand(2, width_in, count)).view(width_out, count).T
+    halves = weight.unflatten(0, (2, -1))  # (2, O / 2, I)
+    return torch.bmm(halves, x.T.expand(2, -1, -1)).view(len(weight), len(x)).T
 
 
 class ThinLinear(nn.Linear):
