@@ -27,6 +27,22 @@ CELLS = [
     *["cache", "share", "growth", "latent", "break", "plain-mla", "plain-rest", "plain-check"],
     *["official", "official-compare", "exercise-share", "exercise-progress"],
 ]
+# And of the third: its parity cells, two steps of its training, and its explorer.
+MOE_CELLS = [
+    *[
+        "bootstrap",
+        "setup",
+        "article",
+        "article-cost",
+        "topk",
+        "topk-equal",
+        "grouped",
+        "routers",
+        "parity",
+        "parity-run",
+    ],
+    *["parity-v4", "parity-v4-run", "update", "live-model", "live-train", "explorer", "explorer-show"],
+]
 WITH_WIDGETS = ["train", "explorer", "growth"]
 WHERE = """
 import importlib.metadata, json, sys
@@ -120,6 +136,15 @@ def test_first_cells_on_colab(colab, tmp_path):
     # After "Restart runtime" the folder is still there, and the network may be gone.
     again = {name: cells[name] for name in ("bootstrap", "setup", "one-head", "one-head-run")}
     check_place(colab, colab.run(again | {"where": WHERE}, NOWHERE))
+
+
+def test_mixture_of_experts_on_colab(colab, tmp_path):
+    cells = sources(machine.ROOT / "notebooks" / "03_moe_routing.ipynb")
+    outputs = colab.run({name: short(cells[name]) for name in MOE_CELLS} | {"where": WHERE}, machine.remote(tmp_path))
+    check_place(colab, outputs)
+    assert printed(outputs["parity-run"]).count("same experts True, output to 1e-5 True") == 2
+    assert printed(outputs["parity-v4-run"]).count("weights to 1e-6: True") == 2
+    assert [WIDGET_VIEW in output.get("data", {}) for output in outputs["explorer-show"]] == [True]
 
 
 def check_place(colab, outputs) -> None:
