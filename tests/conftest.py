@@ -34,3 +34,13 @@ def devices() -> list[str]:
 def device(request) -> str:
     """Each device present, in turn."""
     return request.param
+
+
+@pytest.fixture
+def shown(monkeypatch) -> list:
+    """What the figures' `display` was given."""
+    from deepseek_lab.viz import show
+
+    outputs = []
+    monkeypatch.setattr(show, "display", lambda bundle, raw=False: outputs.append(bundle))
+    return outputs

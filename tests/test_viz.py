@@ -34,14 +34,6 @@ from deepseek_lab.viz.theme import new_figure, png
 PNG = b"\x89PNG"
 
 
-@pytest.fixture
-def shown(monkeypatch) -> list:
-    """What `display` was given."""
-    outputs = []
-    monkeypatch.setattr(show_module, "display", lambda bundle, raw=False: outputs.append(bundle))
-    return outputs
-
-
 def even_maps(count: int, layers: int = 2, heads: int = 3) -> np.ndarray:
     even = np.tril(np.ones((count, count)))
     return np.broadcast_to(even / even.sum(-1, keepdims=True), (layers, heads, count, count))

@@ -14,7 +14,6 @@ from deepseek_lab.model.small_moe import small_moe
 from deepseek_lab.training.corpus import encode, token_labels
 from deepseek_lab.training.kinds import KINDS, byte_classes, byte_kinds
 from deepseek_lab.training.snapshots import Snapshots, routing_history
-from deepseek_lab.viz import show as show_module
 from deepseek_lab.viz.experts import (
     expert_lift,
     plot_balance,
@@ -194,14 +193,6 @@ def test_explorer_follows_the_text():
     assert len(widget.labels) == MAX_TOKENS and str(MAX_TOKENS) in widget.note
     widget.text = "x" * (MAX_TOKENS - 2) + "😀"
     assert len(widget.labels) == MAX_TOKENS - 2  # no character is cut in two
-
-
-@pytest.fixture
-def shown(monkeypatch) -> list:
-    """What `display` was given."""
-    outputs = []
-    monkeypatch.setattr(show_module, "display", lambda bundle, raw=False: outputs.append(bundle))
-    return outputs
 
 
 def test_explorer_brings_a_still_and_a_page(shown):

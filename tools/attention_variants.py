@@ -8,13 +8,10 @@ script carries on. Notebook 01 shows the result and repeats one seed of the shor
 """
 
 import argparse
-import json
-import platform
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
 from pathlib import Path
 
 import torch
+from runs import Runs
 
 from deepseek_lab.model.variants import HIDDEN, KINDS, LAYERS, PARAMETERS, equal_cache_model
 from deepseek_lab.training.corpus import python_corpus
@@ -40,22 +37,6 @@ def run(kind: str, budget: int, steps: int, seed: int, lr: float) -> dict:
     return settings | {"validation_loss": round(loss, 4)}
 
 
-def key(row: dict) -> tuple:
-    """What makes a run the same run."""
-    return tuple(row[name] for name in ("kind", "cached_elements", "steps", "seed", "lr"))
-
-
-def run_all(jobs: list[tuple], done: list[dict], workers: int) -> list[dict]:
-    """Run the jobs that are not done yet, in `workers` processes of one thread each, saving after each."""
-    finished = {key(row) for row in done}
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        for future in as_completed([pool.submit(run, *job) for job in jobs if job not in finished]):
-            done.append(future.result())
-            print(done[-1], flush=True)
-            save(done)
-    return done
-
-
 def best_rates(rows: list[dict]) -> dict[str, float]:
     """The learning rate with the lowest tuning loss, per kind."""
     rates = {}
@@ -65,37 +46,27 @@ def best_rates(rows: list[dict]) -> dict[str, float]:
     return rates
 
 
-def save(rows: list[dict]) -> None:
-    """Write beside, then rename."""
-    about = {
-        "script": "tools/attention_variants.py",
-        "task": "next byte of the Python standard library",
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "hidden_size": HIDDEN,
-        "layers": LAYERS,
-        "parameters": PARAMETERS,
-        "tokens_per_step": 16 * 128,
-    }
-    beside = OUTPUT.with_suffix(".tmp")
-    lines = ",\n".join("  " + json.dumps(row) for row in sorted(rows, key=key))
-    beside.write_text('{"about": ' + json.dumps(about) + ',\n "runs": [\n' + lines + "\n]}\n")
-    beside.replace(OUTPUT)
-
-
 def main() -> None:
     """Tune, then run every kind at every budget, schedule and seed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workers", type=int, default=2)
     workers = parser.parse_args().workers
-    rows = json.loads(OUTPUT.read_text())["runs"] if OUTPUT.exists() else []
+    about = {
+        "script": "tools/attention_variants.py",
+        "task": "next byte of the Python standard library",
+        "hidden_size": HIDDEN,
+        "layers": LAYERS,
+        "parameters": PARAMETERS,
+        "tokens_per_step": 16 * 128,
+    }
+    runs = Runs(OUTPUT, ("kind", "cached_elements", "steps", "seed", "lr"), about)
     tuning = [(k, TUNING_BUDGET, SCHEDULES["long"], TUNING_SEED, lr) for lr in TUNING_RATES for k in KINDS]
-    rows = run_all(tuning, rows, workers)
-    rates = best_rates(rows)
+    runs.do(run, tuning, workers)
+    rates = best_rates(runs.rows)
     print("chosen learning rates:", rates, flush=True)
     shapes = [(kind, budget) for budget in BUDGETS for kind in KINDS] + [ORDINARY]
     jobs = [(k, e, n, s, rates[k]) for s in SEEDS for n in SCHEDULES.values() for k, e in shapes]
-    run_all(jobs, rows, workers)
+    runs.do(run, jobs, workers)
 
 
 if __name__ == "__main__":

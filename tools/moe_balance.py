@@ -10,13 +10,10 @@ results and repeats one of the runs live.
 """
 
 import argparse
-import json
-import platform
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
 from pathlib import Path
 
 import torch
+from runs import Runs
 
 from deepseek_lab.model.small_moe import HIDDEN, LAYERS, small_moe
 from deepseek_lab.training.balancing import Balancing, held_out_loads, violations
@@ -58,43 +55,10 @@ def run(shape: str, method: str, strength: float, seed: int, lr: float) -> dict:
     }  # fmt: skip
 
 
-def key(row: dict) -> tuple:
-    """What makes a run the same run."""
-    return tuple(row[name] for name in ("shape", "method", "strength", "seed", "lr"))
-
-
-def run_all(jobs: list[tuple], done: list[dict], workers: int) -> None:
-    """Run the jobs that are not done yet, in `workers` processes of one thread each, saving after each."""
-    finished = {key(row) for row in done}
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        for future in as_completed([pool.submit(run, *job) for job in jobs if job not in finished]):
-            done.append(future.result())
-            print({name: value for name, value in done[-1].items() if name != "training_max_vio"}, flush=True)
-            save(done)
-
-
 def best_rate(rows: list[dict], shape: str, method: str) -> float:
     """The learning rate with the lowest loss on the tuning seed."""
     tuning = [r for r in rows if (r["shape"], r["method"], r["seed"]) == (shape, method, TUNING_SEED)]
     return min(tuning, key=lambda row: row["validation_loss"])["lr"]
-
-
-def save(rows: list[dict]) -> None:
-    """Write beside, then rename."""
-    about = {
-        "script": "tools/moe_balance.py",
-        "task": "next byte; " + ", ".join(domain_corpora()) + " in equal shares",
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "hidden_size": HIDDEN,
-        "layers": LAYERS,
-        "steps": STEPS,
-        "tokens_per_step": 16 * LENGTH,
-    }
-    beside = OUTPUT.with_suffix(".tmp")
-    lines = ",\n".join("  " + json.dumps(row) for row in sorted(rows, key=key))
-    beside.write_text('{"about": ' + json.dumps(about) + ',\n "runs": [\n' + lines + "\n]}\n")
-    beside.replace(OUTPUT)
 
 
 def main() -> None:
@@ -102,15 +66,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workers", type=int, default=2)
     workers = parser.parse_args().workers
-    rows = json.loads(OUTPUT.read_text())["runs"] if OUTPUT.exists() else []
+    about = {
+        "script": "tools/moe_balance.py",
+        "task": "next byte; " + ", ".join(domain_corpora()) + " in equal shares",
+        "hidden_size": HIDDEN,
+        "layers": LAYERS,
+        "steps": STEPS,
+        "tokens_per_step": 16 * LENGTH,
+    }
+    runs = Runs(OUTPUT, ("shape", "method", "strength", "seed", "lr"), about)
     tuned = [(MAIN, method) for method in DEFAULT] + [(shape, "bias") for shape in SHAPES if shape != MAIN]
-    run_all([(s, m, DEFAULT[m], TUNING_SEED, lr) for s, m in tuned for lr in TUNING_RATES], rows, workers)
-    rates = {pair: best_rate(rows, *pair) for pair in tuned}
+    runs.do(run, [(s, m, DEFAULT[m], TUNING_SEED, lr) for s, m in tuned for lr in TUNING_RATES], workers)
+    rates = {pair: best_rate(runs.rows, *pair) for pair in tuned}
     print("chosen learning rates:", rates, flush=True)
     for seed in SEEDS:
         jobs = [(MAIN, method, strength, seed, rates[MAIN, method]) for method, strength in BALANCING]
         jobs += [(shape, "bias", DEFAULT["bias"], seed, rates[shape, "bias"]) for shape in SHAPES if shape != MAIN]
-        run_all(jobs, rows, workers)
+        runs.do(run, jobs, workers)
 
 
 if __name__ == "__main__":

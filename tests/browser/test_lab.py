@@ -13,18 +13,6 @@ WIDTHS = (800, 1280)  # half of a screen, of which the list of files takes 280, 
 
 
 @pytest.fixture(scope="module")
-def browser():
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
-    with api.sync_playwright() as playwright:
-        chromium = lab.find_chromium(playwright)
-        if chromium is None:
-            pytest.skip("no Chromium: install it (Debian: apt install chromium), or run: playwright install chromium")
-        started = playwright.chromium.launch(executable_path=chromium, args=lab.OFFLINE)
-        yield started
-        started.close()
-
-
-@pytest.fixture(scope="module")
 def server(browser, tmp_path_factory):
     with lab.jupyterlab(tmp_path_factory.mktemp("lab"), NOTEBOOKS) as started:
         yield started

@@ -30,18 +30,11 @@ def maps_of(text: str) -> RoutingMaps:
 
 
 @pytest.fixture(scope="module")
-def page():
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
-    with api.sync_playwright() as playwright:
-        chromium = lab.find_chromium(playwright)
-        if chromium is None:
-            pytest.skip("no Chromium: install it (Debian: apt install chromium), or run: playwright install chromium")
-        browser = playwright.chromium.launch(executable_path=chromium, args=lab.OFFLINE)
-        yield browser.new_page(viewport={"width": 800, "height": 900})
-        browser.close()
+def page(browser):
+    return browser.new_page(viewport={"width": 800, "height": 900})
 
 
-def test_a_page_without_a_kernel(page, monkeypatch, tmp_path):
+def test_a_page_without_a_kernel(page, tmp_path):
     """What `explore_routing` puts into exported HTML, opened from a file: everything moves but the text."""
     text = "for x in range(10): print(x * x)\n"
     widget = routing_explorer.RoutingExplorer(maps_of, text, groups=4, k=2)

@@ -2,6 +2,14 @@
 
 import torch
 
+WORST: dict[str, float] = {}  # the largest error seen per check, printed at the end of a module of parity tests
+
+
+def note(check: str, error: float) -> float:
+    """Remember the largest error of this check, and hand the error on."""
+    WORST[check] = max(error, WORST.get(check, 0.0))
+    return error
+
 
 def relative_error(ours: torch.Tensor, theirs: torch.Tensor) -> float:
     """max |ours - theirs| / max |theirs|. Shapes must be equal; NaN anywhere gives NaN, which no bound accepts."""

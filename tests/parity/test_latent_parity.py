@@ -1,10 +1,8 @@
 """MLA against transformers' DeepseekV2Attention and DeepseekV3Attention: forward, every gradient, decoding, bf16."""
 
-import json
-
 import pytest
 import torch
-from helpers.compare import gradients_of, relative_error
+from helpers.compare import gradients_of, note, relative_error
 from hypothesis import given
 from hypothesis import strategies as st
 from transformers import DeepseekV2Config, DeepseekV3Config, DynamicCache
@@ -20,18 +18,6 @@ OFFICIAL = {
     "deepseek_v3": (DeepseekV3Config, v3.DeepseekV3Attention, v3.DeepseekV3RotaryEmbedding),
 }
 transformers_logging.set_verbosity_error()  # random YaRN settings make it remark on each
-WORST = {}  # the largest error seen per check, printed at the end of the module
-
-
-@pytest.fixture(scope="module", autouse=True)
-def report_worst():
-    yield
-    print("\nlargest relative errors:", json.dumps({k: float(f"{v:.2g}") for k, v in WORST.items()}))
-
-
-def note(check: str, error: float) -> float:
-    WORST[check] = max(error, WORST.get(check, 0.0))
-    return error
 
 
 @st.composite

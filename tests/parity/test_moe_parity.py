@@ -1,10 +1,8 @@
 """Routers, experts and whole layers against transformers' V2, V3 and V4 classes: same experts, weights, gradients."""
 
-import json
-
 import pytest
 import torch
-from helpers.compare import gradients_of, relative_error
+from helpers.compare import gradients_of, note, relative_error
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
@@ -15,19 +13,6 @@ from transformers.models.deepseek_v4 import modeling_deepseek_v4 as v4
 
 from deepseek_lab import DeepSeekConfig
 from deepseek_lab.moe import DeepSeekMoE, HashRouter, TopKRouter
-
-WORST = {}  # the largest error seen per check, printed at the end of the module
-
-
-@pytest.fixture(scope="module", autouse=True)
-def report_worst():
-    yield
-    print("\nlargest relative errors:", json.dumps({k: float(f"{v:.2g}") for k, v in WORST.items()}))
-
-
-def note(check: str, error: float) -> float:
-    WORST[check] = max(error, WORST.get(check, 0.0))
-    return error
 
 
 @st.composite
@@ -229,6 +214,9 @@ def test_routers_at_the_released_widths(preset):
     theirs.load_state_dict(ours.state_dict())
     x = inputs(config, 1, 1, 300)
     assert_same_routing(f"{preset} at full width", ours(x), theirs(x), config.n_routed_experts)
+    few = x[:, :5]
+    with torch.no_grad():  # few tokens through a wide gate: both cores
+        assert_same_routing(f"{preset}, few tokens", ours(few), theirs(few), config.n_routed_experts)
 
 
 def test_bf16_is_as_close_to_fp32_as_theirs():
