@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from deepseek_lab.attention.blockwise import attend_blockwise, blockwise_pays
 from deepseek_lab.config import require
 
 
@@ -40,13 +41,21 @@ def attend(q: Tensor, k: Tensor, v: Tensor, scale: float) -> tuple[Tensor, Tenso
     return output.flatten(1, 2), weights.flatten(1, 2)
 
 
-def attend_fast(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
-    """The outputs of causal `attend`, by PyTorch's fused kernels. Same shapes."""
+def attend_fast(q: Tensor, k: Tensor, v: Tensor, scale: float, mask: Tensor | None = None) -> Tensor:
+    """The outputs of causal `attend`, by PyTorch's fused kernels. Same shapes.
+
+    `mask` (B, 1, T, T) of booleans, True where a query may look, takes the place of the causal one.
+    """
     heads, groups, queries, keys = q.shape[1], k.shape[1], q.shape[2], k.shape[2]
     require(heads % groups == 0, "key/value heads", groups, f"a divisor of the {heads} query heads")
     if queries == keys:
-        grouped = heads != groups
-        return F.scaled_dot_product_attention(q, k, v, is_causal=queries > 1, scale=scale, enable_gqa=grouped)
+        if mask is None and heads == groups and blockwise_pays(q, v):
+            return attend_blockwise(q, k, v, scale)
+        causal = queries > 1 and mask is None
+        return F.scaled_dot_product_attention(
+            q, k, v, attn_mask=mask, is_causal=causal, scale=scale, enable_gqa=heads != groups
+        )
+    require(mask is None, "mask", f"{queries} queries for {keys} keys", "as many queries as keys")
     # With a cache the queries are the newest tokens, but PyTorch's is_causal lines its mask up with the first key:
     # we pass our own. And enable_gqa may copy keys and values for every query head, the whole cache at every step:
     # instead, the query heads that share a key head become rows of one taller query.

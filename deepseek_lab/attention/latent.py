@@ -14,13 +14,8 @@ from torch import Tensor, nn
 from deepseek_lab.attention.cache import AttentionCache
 from deepseek_lab.attention.dot_product import attend, attend_fast, causal_mask, softmax
 from deepseek_lab.attention.multi_head import check_hidden_states
-from deepseek_lab.attention.rope import (
-    apply_rope,
-    rope_amplitude,
-    rope_cos_sin,
-    rope_frequencies,
-    softmax_scale,
-)
+from deepseek_lab.attention.norm import RMSNorm
+from deepseek_lab.attention.rope import apply_rope, rotary_table, softmax_scale
 from deepseek_lab.config import DeepSeekConfig, require
 
 LATENT_NORM_EPS = 1e-6  # fixed in the official code, whatever rms_norm_eps says
@@ -41,30 +36,45 @@ class MultiHeadLatentAttention(nn.Module):
             self.q_proj = nn.Linear(hidden, heads * config.qk_head_dim, bias=False)
         else:
             self.q_a_proj = nn.Linear(hidden, config.q_lora_rank, bias=bias)
-            self.q_a_layernorm = nn.RMSNorm(config.q_lora_rank, eps=LATENT_NORM_EPS)
+            self.q_a_layernorm = RMSNorm(config.q_lora_rank, eps=LATENT_NORM_EPS)
             self.q_b_proj = nn.Linear(config.q_lora_rank, heads * config.qk_head_dim, bias=False)
         self.kv_a_proj_with_mqa = nn.Linear(hidden, config.kv_lora_rank + config.qk_rope_head_dim, bias=bias)
-        self.kv_a_layernorm = nn.RMSNorm(config.kv_lora_rank, eps=LATENT_NORM_EPS)
+        self.kv_a_layernorm = RMSNorm(config.kv_lora_rank, eps=LATENT_NORM_EPS)
         kv_width = config.qk_nope_head_dim + config.v_head_dim
         self.kv_b_proj = nn.Linear(config.kv_lora_rank, heads * kv_width, bias=False)
         self.o_proj = nn.Linear(heads * config.v_head_dim, hidden, bias=bias)
         self.scale = softmax_scale(config)
 
-    def forward(self, hidden_states: Tensor, cache: AttentionCache | None = None, absorb: bool | None = None) -> Tensor:
+    def forward(
+        self,
+        hidden_states: Tensor,
+        cache: AttentionCache | None = None,
+        absorb: bool | None = None,
+        rotary: tuple[Tensor, Tensor] | None = None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
         """(B, T, M) -> (B, T, M). With a `cache`, the tokens follow those it already holds.
 
-        `absorb` picks the form; None takes the one with fewer multiplications (`absorbing_is_cheaper`).
+        `absorb` picks the form; None takes the one with fewer multiplications (`absorbing_is_cheaper`). A model hands
+        the `rotary_table` of the tokens' positions to all its layers, so that it is made once. `mask` (B, 1, T, T) of
+        booleans says which tokens each token may look at, where that is not all up to itself; only without a cache.
         """
-        # Queries first: latents() appends to the cache, and positions count from the cache's length.
-        q_nope, q_pe = self.queries(hidden_states, cache)
-        c_kv, k_pe = self.latents(hidden_states, cache)
+        require(mask is None or not (absorb or cache), "mask", "a cache, or absorb=True", "the expanded form, no cache")
+        if rotary is None:
+            rotary = self.rotary(hidden_states, cache)
+        q_nope, q_pe = self.queries(hidden_states, cache, rotary)
+        c_kv, k_pe = self.latents(hidden_states, cache, rotary)
         if absorb is None:
-            absorb = absorbing_is_cheaper(self.config, q_nope.shape[2], c_kv.shape[1])
-        form = self.attend_absorbed if absorb else self.attend_expanded
-        output = form(q_nope, q_pe, c_kv, k_pe)  # (B, H, T, D_v)
+            absorb = mask is None and absorbing_is_cheaper(self.config, q_nope.shape[2], c_kv.shape[1])
+        if absorb:
+            output = self.attend_absorbed(q_nope, q_pe, c_kv, k_pe)  # (B, H, T, D_v)
+        else:
+            output = self.attend_expanded(q_nope, q_pe, c_kv, k_pe, mask)
         return self.o_proj(output.transpose(1, 2).flatten(2))
 
-    def queries(self, hidden_states: Tensor, cache: AttentionCache | None = None) -> tuple[Tensor, Tensor]:
+    def queries(
+        self, hidden_states: Tensor, cache: AttentionCache | None = None, rotary: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Each head's query: without position (B, H, T, D), and rotated (B, H, T, R)."""
         check_hidden_states(hidden_states, self.config.hidden_size, cache)
         if self.config.q_lora_rank is None:
@@ -73,23 +83,26 @@ class MultiHeadLatentAttention(nn.Module):
             q = self.q_b_proj(self.q_a_layernorm(self.q_a_proj(hidden_states)))
         q = q.unflatten(-1, (-1, self.config.qk_head_dim)).transpose(1, 2)  # (B, H, T, D + R)
         q_nope, q_pe = q.split([self.config.qk_nope_head_dim, self.config.qk_rope_head_dim], dim=-1)
-        return q_nope, self.rotate(q_pe, cache)
+        return q_nope, self.rotate(q_pe, rotary or self.rotary(hidden_states, cache))
 
-    def latents(self, hidden_states: Tensor, cache: AttentionCache | None = None) -> tuple[Tensor, Tensor]:
+    def latents(
+        self, hidden_states: Tensor, cache: AttentionCache | None = None, rotary: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """What is cached: the normed latent (B, S, C) and one rotated key for all heads (B, S, R)."""
         check_hidden_states(hidden_states, self.config.hidden_size, cache)
         widths = [self.config.kv_lora_rank, self.config.qk_rope_head_dim]
         c_kv, k_pe = self.kv_a_proj_with_mqa(hidden_states).split(widths, dim=-1)
-        c_kv, k_pe = self.kv_a_layernorm(c_kv), self.rotate(k_pe, cache)
+        c_kv, k_pe = self.kv_a_layernorm(c_kv), self.rotate(k_pe, rotary or self.rotary(hidden_states, cache))
         return (c_kv, k_pe) if cache is None else cache.append(c_kv=c_kv, k_pe=k_pe)
 
-    def rotate(self, x: Tensor, cache: AttentionCache | None) -> Tensor:
-        """RoPE at the positions that follow the cached tokens: (..., T, R) -> (..., T, R)."""
-        config, start = self.config, 0 if cache is None else cache.length
-        positions = torch.arange(start, start + x.shape[-2], device=x.device)
-        frequencies = rope_frequencies(config.qk_rope_head_dim, config.rope_theta, config.rope_scaling)
-        cos, sin = rope_cos_sin(positions, frequencies, rope_amplitude(config.rope_scaling))
-        return apply_rope(x, cos, sin, config.rope_interleave)
+    def rotary(self, hidden_states: Tensor, cache: AttentionCache | None) -> tuple[Tensor, Tensor]:
+        """cos and sin at the positions that follow the cached tokens, each (T, R/2)."""
+        start = 0 if cache is None else cache.length
+        return rotary_table(self.config, start, hidden_states.shape[1], hidden_states.device)
+
+    def rotate(self, x: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
+        """RoPE: (..., T, R) -> (..., T, R)."""
+        return apply_rope(x, *rotary, self.config.rope_interleave)
 
     def up_projections(self) -> tuple[Tensor, Tensor]:
         """`kv_b_proj` cut into W_UK (H, D, C) and W_UV (H, D_v, C): views, no copy."""
@@ -104,10 +117,12 @@ class MultiHeadLatentAttention(nn.Module):
         k_pe = k_pe[:, None].expand(-1, k_nope.shape[1], -1, -1)  # the one rotated key serves all heads
         return torch.cat([k_nope, k_pe], dim=-1), v
 
-    def attend_expanded(self, q_nope: Tensor, q_pe: Tensor, c_kv: Tensor, k_pe: Tensor) -> Tensor:
+    def attend_expanded(
+        self, q_nope: Tensor, q_pe: Tensor, c_kv: Tensor, k_pe: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
         """Keys and values first, then ordinary attention: (B, H, T, D_v)."""
         k, v = self.keys_values(c_kv, k_pe)
-        return attend_fast(torch.cat([q_nope, q_pe], dim=-1), k, v, self.scale)
+        return attend_fast(torch.cat([q_nope, q_pe], dim=-1), k, v, self.scale, mask)
 
     def attend_absorbed(self, q_nope: Tensor, q_pe: Tensor, c_kv: Tensor, k_pe: Tensor) -> Tensor:
         """Attention in the latents' own space: all heads share one "key" [c_kv, k_pe] and one "value" c_kv."""

@@ -1,7 +1,7 @@
 """The routed experts: E small SwiGLUs, of which each token visits K.
 
 Written twice. `experts_looped` is the definition: expert by expert, pick its tokens, run it, add the results up.
-`Experts` runs: rows sorted by expert, one matrix product for each expert on its own slice.
+`Experts` runs: in training, rows sorted by expert (`grouped`); in decoding, a few rows by as few operations as can be.
 """
 
 from collections.abc import Sequence
@@ -10,9 +10,9 @@ from itertools import groupby
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from deepseek_lab.config import is_whole, require
+from deepseek_lab.moe.grouped import grouped_experts
 from deepseek_lab.moe.swiglu import check_swiglu, swiglu
 from deepseek_lab.moe.thin import FEW, thin_pays
 
@@ -80,19 +80,9 @@ class Experts(nn.Module):
             raise ValueError(f"experts: got {experts.dtype}, but it takes torch.int64 or torch.int32")
 
     def _grouped(self, x: Tensor, experts: Tensor, weights: Tensor, gate_up_proj: Tensor, down_proj: Tensor) -> Tensor:
-        """Sort the S rows by expert, so that each expert finds its own in one slice."""
-        chosen = experts.flatten()
-        if chosen.numel():
-            self._check_range(*(int(end) for end in chosen.aminmax()))
-        counts = torch.bincount(chosen, minlength=self.n_routed_experts).tolist()
-        order = chosen.argsort(stable=True)  # stable: always the same sum in the same order
-        token = order.div(experts.shape[1], rounding_mode="floor")
-        rows = x.index_select(0, token)  # (S, M); the gradient of x[token] is slower
-        gate, up = GroupedLinear.apply(rows, gate_up_proj, counts).chunk(2, dim=-1)  # (S, F) each
-        # Weighing here instead of after `down` is the same sum, on rows F wide instead of M.
-        hidden = (swiglu(gate, up, self.limit) * weights.flatten()[order][:, None]).to(x.dtype)
-        y = GroupedLinear.apply(hidden, down_proj, counts)  # (S, M)
-        return torch.zeros_like(x).index_add(0, token, y)
+        if experts.numel():
+            self._check_range(*(int(end) for end in experts.aminmax()))
+        return grouped_experts(x, experts, weights, gate_up_proj, down_proj, self.limit)
 
     def _decode(self, x: Tensor, experts: Tensor, weights: Tensor, gate_up_proj: Tensor, down_proj: Tensor) -> Tensor:
         """The same for a few tokens, where starting an operation costs more than what it computes."""
@@ -130,39 +120,3 @@ def _visit(rows: Tensor, weight: Tensor, visited: Sequence[int], sizes: Sequence
     halves, parts = weight.unflatten(1, (2, -1)), columns.expand(2, -1, -1).split(sizes, dim=2)
     products = [torch.bmm(halves[e], part) for e, part in zip(visited, parts, strict=True)]  # (2, O / 2, n) each
     return torch.cat(products, dim=2).flatten(0, 1)
-
-
-class GroupedLinear(torch.autograd.Function):
-    """Rows sorted by expert, each times the transposed matrix of its own expert: (S, I), (E, O, I) -> (S, O).
-
-    PyTorch has `grouped_mm` for this. On a CPU it is no faster, and it takes neither fp64 nor widths that are not a
-    multiple of 16 bytes nor a gradient that was expanded; PyTorch's counter of operations doesn't know it.
-    """
-
-    @staticmethod
-    def forward(ctx, rows: Tensor, weight: Tensor, counts: list[int]) -> Tensor:
-        ctx.save_for_backward(rows, weight)
-        ctx.counts = counts
-        output = rows.new_empty(len(rows), weight.shape[1])
-        for x, y, w in zip(rows.split(counts), output.split(counts), weight.unbind(), strict=True):
-            if len(x):
-                torch.mm(x, w.T, out=y)
-        return output
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, grad: Tensor):
-        """Each expert's slice: dx = dy W and dW = dy^T x."""
-        (rows, weight), counts = ctx.saved_tensors, ctx.counts
-        grad_rows = grad_weight = None
-        if ctx.needs_input_grad[0]:
-            grad_rows = torch.empty_like(rows)
-            for dy, w, dx in zip(grad.split(counts), weight.unbind(), grad_rows.split(counts), strict=True):
-                if len(dy):
-                    torch.mm(dy, w, out=dx)
-        if ctx.needs_input_grad[1]:
-            grad_weight = torch.zeros_like(weight)
-            for dy, x, dw in zip(grad.split(counts), rows.split(counts), grad_weight.unbind(), strict=True):
-                if len(dy):
-                    torch.mm(dy.T, x, out=dw)
-        return grad_rows, grad_weight, None
