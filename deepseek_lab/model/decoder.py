@@ -1,0 +1,141 @@
+"""The whole model: token ids in, a score for every possible next token out.
+
+embedding, L blocks of attention and feed-forward, a norm, an output head. Equal to transformers'
+`DeepseekV2ForCausalLM` and `DeepseekV3ForCausalLM` on the same weights, and named like them
+(`tests/parity/test_model_parity.py`). Sources: DeepSeek-V2 (https://arxiv.org/abs/2405.04434), DeepSeek-V3
+(https://arxiv.org/abs/2412.19437).
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from deepseek_lab.attention.dot_product import causal_mask
+from deepseek_lab.attention.norm import RMSNorm
+from deepseek_lab.attention.rope import rotary_table
+from deepseek_lab.config import DeepSeekConfig, require
+from deepseek_lab.model.block import DecoderBlock
+from deepseek_lab.model.cache import ModelCache
+from deepseek_lab.model.mtp import MultiTokenPrediction
+
+
+class DeepSeekModel(nn.Module):
+    """Everything but the output head: (B, T) ids -> (B, T, M).
+
+    `layers` holds the L blocks, and after them, as in the official checkpoints, the multi-token prediction modules.
+    """
+
+    def __init__(self, config: DeepSeekConfig, mtp: bool):
+        super().__init__()
+        self.config = config
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.layers = nn.ModuleList(DecoderBlock(config, layer) for layer in range(config.num_hidden_layers))
+        if mtp:
+            self.layers.extend(MultiTokenPrediction(config) for _ in range(config.num_nextn_predict_layers))
+        self.norm = RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
+
+    def forward(self, input_ids: Tensor, cache: ModelCache | None = None, mask: Tensor | None = None) -> Tensor:
+        start = 0 if cache is None else cache.length
+        rotary = rotary_table(self.config, start, input_ids.shape[1], input_ids.device)
+        x = self.embed_tokens(input_ids)
+        blocks = self.layers[: self.config.num_hidden_layers]
+        for block, block_cache in zip(blocks, cache.layers if cache else [None] * len(blocks), strict=True):
+            x = block(x, block_cache, rotary, mask)
+        return self.norm(x)
+
+
+class DeepSeekForCausalLM(nn.Module):
+    """A DeepSeek-V2 or -V3 model. `model(input_ids)`: (B, T) -> logits (B, T, V).
+
+    Under `torch.device("meta")` it has shapes and no memory: 671 billion parameters in seconds. With `mtp`, it also
+    holds the config's `num_nextn_predict_layers` multi-token prediction modules (`deepseek_lab.model.mtp`); they serve
+    training and drafting, and the logits don't depend on them.
+    """
+
+    def __init__(self, config: DeepSeekConfig, mtp: bool = False):
+        super().__init__()
+        self.config = config
+        self.model = DeepSeekModel(config, mtp)
+        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        if config.tie_word_embeddings:
+            self.lm_head.weight = self.model.embed_tokens.weight
+        self.reset_parameters()
+
+    def forward(
+        self, input_ids: Tensor, cache: ModelCache | None = None, attention_mask: Tensor | None = None
+    ) -> Tensor:
+        """With a `cache`, the tokens follow those it holds, and are added to it.
+
+        `attention_mask` (B, T): 1 for tokens, 0 for padding, which nobody looks at; without a cache only. What comes
+        out at padding means nothing. Raises `ValueError` for ids outside the vocabulary and for what doesn't fit.
+        """
+        return self.lm_head(self.hidden_states(input_ids, cache, attention_mask))
+
+    def hidden_states(
+        self, input_ids: Tensor, cache: ModelCache | None = None, attention_mask: Tensor | None = None
+    ) -> Tensor:
+        """What the output head sees: (B, T) -> (B, T, M)."""
+        self._check(input_ids, cache)
+        mask = None
+        if attention_mask is not None:
+            require(cache is None, "attention_mask", "a mask and a cache", "one of the two")
+            mask = padding_mask(attention_mask, input_ids.shape)
+        return self.model(input_ids, cache, mask)
+
+    def new_cache(self, batch_size: int, max_length: int) -> ModelCache:
+        """An empty cache for `max_length` tokens of each of `batch_size` sequences."""
+        return ModelCache([block.self_attn.new_cache(batch_size, max_length) for block in self.blocks])
+
+    @property
+    def blocks(self) -> list[nn.Module]:
+        """The L decoder blocks."""
+        return list(self.model.layers[: self.config.num_hidden_layers])
+
+    @property
+    def mtp_modules(self) -> list[nn.Module]:
+        """The multi-token prediction modules that this model was made with."""
+        return list(self.model.layers[self.config.num_hidden_layers :])
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Every matrix from a normal distribution with `initializer_range`, as DeepSeek does (0.006 in V2 and V3)."""
+        for module in self.modules():
+            initialise(module, self.config.initializer_range)
+
+    def _check(self, input_ids: Tensor, cache: ModelCache | None) -> None:
+        shape, kind = tuple(input_ids.shape), input_ids.dtype
+        require(len(shape) == 2 and input_ids.numel() > 0, "input_ids", shape, "shape (batch, tokens), not empty")
+        require(kind in (torch.int64, torch.int32), "input_ids dtype", kind, "torch.int64 or torch.int32")
+        if cache is not None:
+            layers, takes = len(cache.layers), self.config.num_hidden_layers
+            require(layers == takes, "cache", f"{layers} layers", f"{takes}")
+            require(shape[0] == cache.batch_size, "input_ids batch", shape[0], f"{cache.batch_size}, as the cache")
+            cache.layers[0].check_room(shape[1])
+        if not input_ids.is_meta:
+            (low, high), size = (int(end) for end in input_ids.aminmax()), self.config.vocab_size
+            require(low >= 0 and high < size, "input_ids", (low, high), f"ids from 0 to {size - 1}")
+
+
+def padding_mask(attention_mask: Tensor, shape: tuple[int, int]) -> Tensor:
+    """(B, T) of ones and zeros -> (B, 1, T, T), True where a token may look: back, at tokens, and at itself."""
+    got = tuple(attention_mask.shape)
+    require(got == tuple(shape), "attention_mask", got, f"shape {tuple(shape)}, as input_ids")
+    real = attention_mask.bool()
+    tokens = real.shape[1]
+    itself = torch.eye(tokens, dtype=torch.bool, device=real.device)  # else padding at the start would see nothing
+    return ((causal_mask(tokens, tokens, real.device) & real[:, None, :]) | itself)[:, None]
+
+
+@torch.no_grad()
+def initialise(module: nn.Module, std: float) -> None:
+    """Fill a module's own parameters: matrices and stacks of matrices random, norms with 1, biases with 0."""
+    for name, parameter in module.named_parameters(recurse=False):
+        if parameter.dim() >= 2:
+            nn.init.normal_(parameter, std=std)
+        else:
+            nn.init.constant_(parameter, 0.0 if name == "bias" else 1.0)
+
+
+def next_token_logits(model: DeepSeekForCausalLM, input_ids: Tensor, cache: ModelCache | None = None) -> Tensor:
+    """The logits after the last token only, (B, T) -> (B, V): the head is not run for the others."""
+    return F.linear(model.hidden_states(input_ids, cache)[:, -1], model.lm_head.weight)
