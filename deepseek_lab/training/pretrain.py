@@ -166,11 +166,15 @@ def train_step(
 ) -> None:
     """One step: losses, gradients, clipping, AdamW, then the routers' biases; appends to `history`."""
     device, last = windows.device.type, recipe.decays(step)
+    advice = f"if the training diverged, try a smaller learning rate than {recipe.lr}"
     with torch.autocast(device, torch.bfloat16) if device == "cuda" else nullcontext():
-        losses = pretraining_losses(model, windows)
+        try:
+            losses = pretraining_losses(model, windows)
+        except ValueError as error:
+            raise ValueError(f"step {step}: {error}; {advice}") from error
         loss = losses.total(recipe.mtp_weight / (3 if last else 1), recipe.balance_weight)
     if not loss.isfinite():
-        raise ValueError(f"the loss at step {step} is {loss.item()}: try a smaller learning rate than {recipe.lr}")
+        raise ValueError(f"step {step}: the loss is {loss.item()}; {advice}")
     loss.backward()
     norm = nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
     optimizer.step()
