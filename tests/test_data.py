@@ -115,6 +115,28 @@ def test_documents_are_this_pythons_own():
     assert any("def " in text for text in documents.validation)
 
 
+def test_copies_of_held_out_files_are_not_trained_on(tmp_path, monkeypatch):
+    lines = [f"    remember_number_{i} = compute_something_long({i})" for i in range(100)]
+    for number in range(40):
+        (tmp_path / f"m{number:02}.py").write_text(
+            "\n".join(f"    own_line_of_module_{number} = {i}" for i in range(9))
+        )
+    (tmp_path / "m00.py").write_text("\n".join(lines))  # held out
+    (tmp_path / "m05.py").write_text(
+        "\n".join(["# a copy with a new head, and other indentation", *map(str.strip, lines)])
+    )
+    (tmp_path / "m06.py").write_text(
+        "\n".join(["import x", *[f"something_else_{i} = None" for i in range(50)], *lines[:3]])
+    )
+    (tmp_path / "m07.py").write_text((tmp_path / "m08.py").read_text())
+    monkeypatch.setattr(data, "standard_library_files", lambda: sorted(tmp_path.glob("*.py")))
+    documents = python_documents(packages=False)
+    assert documents.validation == [(tmp_path / name).read_text() for name in ("m00.py", "m20.py")]
+    kept = {text for text in documents.train}
+    assert (tmp_path / "m05.py").read_text() not in kept and (tmp_path / "m06.py").read_text() in kept
+    assert len(documents.train) == len(kept) == 36  # of 40, two are held out, one is their copy, one comes twice
+
+
 def test_packages_are_capped_and_tests_left_out(tmp_path):
     for number in range(50):
         for folder in ("big", "big/tests", "small", "deepseek_lab"):
@@ -125,7 +147,7 @@ def test_packages_are_capped_and_tests_left_out(tmp_path):
     (tmp_path / "loose.py").write_text("x = 1\n")
     files = installed_files(tmp_path)
     assert {path.parent.name for path in files} == {"big", "small"}
-    assert sum(path.stat().st_size for path in files if path.parent.name == "big") <= 4_000_000
+    assert sum(path.stat().st_size for path in files if path.parent.name == "big") <= 1_000_000
     assert not any(path.name in ("table.py", "loose.py") for path in files)
 
 

@@ -10,6 +10,7 @@ learning rate begins to fall.
 """
 
 import argparse
+import json
 from pathlib import Path
 
 import torch
@@ -18,6 +19,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from deepseek_lab import DeepSeekConfig
 from deepseek_lab.course.setup import choose_device
+from deepseek_lab.inference import generate
 from deepseek_lab.model.decoder import DeepSeekForCausalLM
 from deepseek_lab.training.data import TokenCorpus, python_documents, train_tokenizer
 from deepseek_lab.training.pretrain import History, Recipe, describe, pretrain
@@ -34,6 +36,8 @@ DENSE = LAB.replace(
     intermediate_size=(LAB.intermediate_size + (LAB.num_hidden_layers - 1) * SPARSE_WIDTH) // LAB.num_hidden_layers,
     num_nextn_predict_layers=0,
 )
+PROMPTS = ("def quicksort(arr):\n", "class Stack:\n", "import os\n\ndef read_lines(path):\n")
+SAMPLE_EVERY, SAMPLE_TOKENS, SAMPLE_TEMPERATURE = 250, 80, 0.6
 CONFIGS = {"lab": LAB, "dense": DENSE}
 
 
@@ -43,7 +47,7 @@ def prepare(folder: Path) -> tuple[PreTrainedTokenizerFast, TokenCorpus]:
     if not tokens.exists():
         folder.mkdir(parents=True, exist_ok=True)
         documents = python_documents()
-        tokenizer = train_tokenizer(documents.train[::4], LAB.vocab_size)
+        tokenizer = train_tokenizer(documents.train[::2], LAB.vocab_size)
         tokenizer.save_pretrained(folder / "tokenizer")
         made = TokenCorpus.of(tokenizer, documents)
         size = torch.tensor(made.validation_bytes)
@@ -57,7 +61,7 @@ def prepare(folder: Path) -> tuple[PreTrainedTokenizerFast, TokenCorpus]:
 
 def train(name: str, folder: Path, recipe: Recipe) -> tuple[DeepSeekForCausalLM, History]:
     """Begin, or carry on, one of the two trainings; print a line now and then."""
-    _, corpus = prepare(folder)
+    tokenizer, corpus = prepare(folder)
     torch.manual_seed(recipe.seed)
     model = DeepSeekForCausalLM(CONFIGS[name], mtp=True).to(choose_device())
 
@@ -65,6 +69,8 @@ def train(name: str, folder: Path, recipe: Recipe) -> tuple[DeepSeekForCausalLM,
         if done % 100 == 0 or done == recipe.steps:
             held_out = list(history.validation.values())[-1:]
             print(f"{name} {done}/{recipe.steps}: {describe(history, recipe)}, held out {held_out}", flush=True)
+        if done % SAMPLE_EVERY == 0 or done == recipe.steps:
+            keep_samples(folder / name / "samples.json", done, model, tokenizer)
 
     history = pretrain(
         model,
@@ -77,6 +83,21 @@ def train(name: str, folder: Path, recipe: Recipe) -> tuple[DeepSeekForCausalLM,
         progress=lambda loop, label: loop,
     )
     return model, history
+
+
+def keep_samples(path: Path, step: int, model: DeepSeekForCausalLM, tokenizer: PreTrainedTokenizerFast) -> None:
+    """Add what the model writes after the prompts to the file: {step: [text, ...]}."""
+    model.eval()
+    texts = []
+    for prompt in PROMPTS:
+        ids = torch.tensor([[tokenizer.bos_token_id, *tokenizer(prompt).input_ids]], device=model.lm_head.weight.device)
+        generator = torch.Generator(ids.device).manual_seed(0)
+        new = generate(model, ids, SAMPLE_TOKENS, SAMPLE_TEMPERATURE, generator=generator)[0]
+        texts.append(tokenizer.decode(new, skip_special_tokens=True))
+    model.train()
+    samples = json.loads(path.read_text()) if path.exists() else {}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(samples | {str(step): texts}, indent=1))
 
 
 def main() -> None:

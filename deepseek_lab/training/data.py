@@ -1,10 +1,11 @@
 """Text for pretraining, from the learner's own disk: a tokenizer trained on it, and its tokens packed side by side.
 
 The text is Python: the standard library, and the sources of whatever packages are installed. Nothing is downloaded,
-and nothing of it ships with the course. Every 20th file of the standard library is held out for validation.
+and nothing of it ships with the course. Every 20th file of the standard library is held out for validation. Packages
+carry copies of standard modules, changed a little (setuptools has distutils, backports have whole modules): a file with
+many lines of a held-out one is not trained on, or validation would measure memory.
 """
 
-import hashlib
 import random
 import sysconfig
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +22,10 @@ from deepseek_lab.training.corpus import HELD_OUT_EVERY, SKIPPED_FOLDERS, standa
 
 BEGIN, END, PAD = "<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜▁pad▁｜>"  # DeepSeek's own spelling
 LARGEST_FILE = 200_000  # bytes; longer ones are mostly tables
-SHARE_OF_A_PACKAGE = 4_000_000  # bytes: no package may fill the corpus alone
+SHARE_OF_A_PACKAGE = 1_000_000  # bytes: no package may fill the corpus alone
+TABLES = "encodings"  # a folder of the standard library that holds tables, not programs
+COPIED = 0.2  # share of a file's lines in held-out files, from which on it counts as a copy
+TELLING = 16  # characters, from which on a line is not in two files by chance
 
 # Where text is cut before BPE merges anything, as in DeepSeek-V3's tokenizer: numbers in threes; a word with the space
 # before it; a run of signs; line ends with the blanks before them; the indentation that follows.
@@ -41,21 +45,22 @@ def python_documents(packages: bool = True, limit_bytes: int | None = None) -> D
     """The standard library, and with `packages` the installed packages too, in a fixed shuffled order.
 
     The same files come in the same order on every machine that has the same packages. `limit_bytes` cuts the training
-    part. Files that are in both parts word for word are left out of the training part.
+    part. What is held out, or was taken from there, and what came before is left out of the training part.
     """
-    files = standard_library_files()
+    files = [path for path in standard_library_files() if path.parent.name != TABLES]
     require(len(files) >= HELD_OUT_EVERY, "standard library", f"{len(files)} .py files", "a Python with its sources")
     validation = list(_texts(files[::HELD_OUT_EVERY]))
     sources = [path for number, path in enumerate(files) if number % HELD_OUT_EVERY]
     if packages:
         sources += installed_files()
     random.Random(0).shuffle(sources)
-    seen = {_digest(text) for text in validation}
-    train, size = [], 0
+    held_out = {line for text in validation for line in telling_lines(text)}
+    train, seen, size = [], set(), 0
     for text in _texts(sources):
-        if (digest := _digest(text)) in seen:
+        lines = telling_lines(text)
+        if text in seen or len(lines & held_out) > COPIED * len(lines):
             continue
-        seen.add(digest)
+        seen.add(text)
         train.append(text)
         size += len(text.encode("utf-8"))
         if limit_bytes is not None and size >= limit_bytes:
@@ -63,8 +68,13 @@ def python_documents(packages: bool = True, limit_bytes: int | None = None) -> D
     return Documents(train, validation)
 
 
+def telling_lines(text: str) -> set[str]:
+    """The different lines of a text that are long enough to be told from others by."""
+    return {line for line in map(str.strip, text.splitlines()) if len(line) >= TELLING}
+
+
 def installed_files(root: Path | None = None) -> list[Path]:
-    """Python files of installed packages, without tests: of each package a random part of at most 4 MB."""
+    """Python files of installed packages, without tests: of each package a random part of at most 1 MB."""
     root = root or Path(sysconfig.get_path("purelib"))
     chosen = []
     for package in sorted(path for path in root.iterdir() if path.is_dir() and path.name != "deepseek_lab"):
@@ -87,10 +97,6 @@ def _texts(paths: Iterable[Path]) -> Iterator[str]:
             continue
         if text.strip():
             yield text
-
-
-def _digest(text: str) -> bytes:
-    return hashlib.sha256(text.encode("utf-8")).digest()
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
