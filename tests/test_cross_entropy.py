@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from helpers.compare import relative_error
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -41,9 +41,10 @@ def run(loss_function, hidden: Tensor, head: Tensor, targets: Tensor, scale: flo
     return loss.detach(), *(leaf.grad for leaf in leaves)
 
 
-rows = st.one_of(st.integers(1, 20), st.sampled_from([ROWS - 1, ROWS, ROWS + 1, 2 * ROWS, 2 * ROWS + 37]))
+rows = st.sampled_from([1, 2, 3, 20, ROWS - 1, ROWS, ROWS + 1, 2 * ROWS, 2 * ROWS + 37])
 
 
+@settings(max_examples=60)
 @given(
     rows=rows, width=st.integers(1, 24), vocabulary=st.integers(1, 40), seed=st.integers(0, 999),
     ignored=st.sampled_from([0.0, 0.3, 0.95]), scale=st.sampled_from([1.0, -7.5, 1e-3]),
@@ -185,7 +186,7 @@ def test_targets_outside_the_vocabulary(target):
 
 
 class Peak(TorchDispatchMode):
-    """The most bytes held at once by what is made inside, the largest tensor, and the products' operations."""
+    """The most bytes held at once by what is made inside, and the numbers in the largest tensor."""
 
     def __init__(self):
         super().__init__()

@@ -5,7 +5,7 @@ import torch
 from helpers import tiny
 from transformers import DeepseekV3Config, DeepseekV3ForCausalLM
 
-from deepseek_lab.inference import generate
+from deepseek_lab.inference import complete_texts, generate
 from deepseek_lab.inference.generate import choose
 
 
@@ -65,3 +65,33 @@ def test_a_full_cache_is_refused_before_anything_is_written(model):
     with pytest.raises(ValueError, match="max_length of the cache: got 4"):
         generate(model, torch.tensor([[1, 2, 3, 4, 5]]), 1, cache=cache)
     assert cache.length == 0
+
+
+class Letters:
+    """A tokenizer of one id per letter: 0 begins, 1 ends."""
+
+    bos_token_id, eos_token_id = 0, 1
+
+    def __call__(self, text, add_special_tokens):
+        return type("Encoded", (), {"input_ids": [3 + ord(c) for c in text]})
+
+    def decode(self, ids):
+        return "".join(chr(i - 3) for i in ids)
+
+
+def test_texts_of_any_length_are_completed_as_if_alone(model):
+    prompts = ["abc", "x", "def", "", "yz"]
+    answers = complete_texts(model, Letters(), prompts, 6)
+    assert answers == [complete_texts(model, Letters(), [prompt], 6)[0] for prompt in prompts]
+    drawn = [complete_texts(model, Letters(), prompts, 6, temperature=1.0, seed=seed) for seed in (0, 0, 1)]
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert complete_texts(model, Letters(), [], 6) == []
+
+
+def test_a_text_ends_where_the_model_ends_it(monkeypatch):
+    from deepseek_lab.inference import text
+
+    written = torch.tensor([[0, 100, 101, 1, 102], [0, 100, 101, 102, 103]])
+    monkeypatch.setattr(text, "generate", lambda *args, **more: written)
+    model = tiny.model()
+    assert complete_texts(model, Letters(), ["a", "b"], 3) == [("b", True), ("bcd", False)]

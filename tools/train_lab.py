@@ -1,8 +1,8 @@
-"""Train the course's own model and the dense model that it is compared with; write data/checkpoints/lab.
+"""Train the course's own model, and the dense model that it is compared with.
 
-    python tools/train_lab.py lab                    # hours on two cores; stop it when you like, it carries on
-    python tools/train_lab.py dense                  # the same tokens, the same activated parameters
-    python tools/train_lab.py publish                # samples, measures, and writes data/checkpoints/lab
+    python tools/train_lab.py lab            # an hour or two on two cores; stop it when you like, it carries on
+    python tools/train_lab.py dense          # the same tokens, the same activated parameters
+    python tools/publish_lab.py              # measures both, and writes data/checkpoints/lab
 
 Texts are this Python's standard library and the installed packages. `--folder` holds what is between the steps: the
 tokenizer, the tokens, and the state of both trainings. How many steps there are may be changed with `--steps` until the
@@ -19,7 +19,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from deepseek_lab import DeepSeekConfig
 from deepseek_lab.course.setup import choose_device
-from deepseek_lab.inference import generate
+from deepseek_lab.inference import complete_texts
 from deepseek_lab.model.decoder import DeepSeekForCausalLM
 from deepseek_lab.training.data import TokenCorpus, python_documents, train_tokenizer
 from deepseek_lab.training.pretrain import History, Recipe, describe, pretrain
@@ -88,16 +88,12 @@ def train(name: str, folder: Path, recipe: Recipe) -> tuple[DeepSeekForCausalLM,
 def keep_samples(path: Path, step: int, model: DeepSeekForCausalLM, tokenizer: PreTrainedTokenizerFast) -> None:
     """Add what the model writes after the prompts to the file: {step: [text, ...]}."""
     model.eval()
-    texts = []
-    for prompt in PROMPTS:
-        ids = torch.tensor([[tokenizer.bos_token_id, *tokenizer(prompt).input_ids]], device=model.lm_head.weight.device)
-        generator = torch.Generator(ids.device).manual_seed(0)
-        new = generate(model, ids, SAMPLE_TOKENS, SAMPLE_TEMPERATURE, generator=generator)[0]
-        texts.append(tokenizer.decode(new, skip_special_tokens=True))
+    answers = complete_texts(model, tokenizer, PROMPTS, SAMPLE_TOKENS, SAMPLE_TEMPERATURE)
     model.train()
     samples = json.loads(path.read_text()) if path.exists() else {}
+    samples[str(step)] = [prompt + text for prompt, (text, _) in zip(PROMPTS, answers, strict=True)]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(samples | {str(step): texts}, indent=1))
+    path.write_text(json.dumps(samples, indent=1))
 
 
 def main() -> None:

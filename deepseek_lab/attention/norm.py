@@ -18,7 +18,7 @@ class RMSNorm(nn.RMSNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         precise = x.dtype == self.weight.dtype and x.dtype in (torch.float32, torch.float64)
-        if precise and x.device.type == "cpu":
+        if precise and x.device.type == "cpu" and x.shape[-1:] == self.weight.shape:
             return _RMSNorm.apply(x, self.weight, self.eps)
         return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
 
@@ -39,7 +39,7 @@ class _RMSNorm(torch.autograd.Function):
         """With n = x r: dx = r (g w - n mean(g n w)), dweight = sum over rows of g n."""
         n, weight, r = ctx.saved_tensors
         product = grad * n
-        grad_weight = product.flatten(0, -2).sum(dim=0)
+        grad_weight = product.reshape(-1, n.shape[-1]).sum(dim=0)
         mean = (product @ weight).div_(n.shape[-1])[..., None]
         grad_x = torch.mul(grad, weight, out=product).addcmul_(n, mean, value=-1).mul_(r)
         return grad_x, grad_weight, None

@@ -1,5 +1,6 @@
 """Using a trained model: generation."""
 
 from deepseek_lab.inference.generate import generate
+from deepseek_lab.inference.text import complete_texts
 
-__all__ = ["generate"]
+__all__ = ["complete_texts", "generate"]

@@ -103,6 +103,7 @@ class DeepSeekForCausalLM(nn.Module):
             initialise(module, self.config.initializer_range)
 
     def _check(self, input_ids: Tensor, cache: ModelCache | None) -> None:
+        require(isinstance(input_ids, Tensor), "input_ids", type(input_ids).__name__, "a tensor of token ids")
         shape, kind = tuple(input_ids.shape), input_ids.dtype
         require(len(shape) == 2 and input_ids.numel() > 0, "input_ids", shape, "shape (batch, tokens), not empty")
         require(kind in (torch.int64, torch.int32), "input_ids dtype", kind, "torch.int64 or torch.int32")
@@ -118,8 +119,11 @@ class DeepSeekForCausalLM(nn.Module):
 
 def padding_mask(attention_mask: Tensor, shape: tuple[int, int]) -> Tensor:
     """(B, T) of ones and zeros -> (B, 1, T, T), True where a token may look: back, at tokens, and at itself."""
+    require(isinstance(attention_mask, Tensor), "attention_mask", type(attention_mask).__name__, "a tensor")
     got = tuple(attention_mask.shape)
     require(got == tuple(shape), "attention_mask", got, f"shape {tuple(shape)}, as input_ids")
+    binary = bool(((attention_mask == 0) | (attention_mask == 1)).all())
+    require(binary, "attention_mask", "other numbers", "ones and zeros")
     real = attention_mask.bool()
     tokens = real.shape[1]
     itself = torch.eye(tokens, dtype=torch.bool, device=real.device)  # else padding at the start would see nothing

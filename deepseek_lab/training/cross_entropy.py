@@ -37,8 +37,9 @@ class _HeadCrossEntropy(torch.autograd.Function):
         count = int((targets != IGNORE).sum()) or 1
         wants_hidden, wants_head, _ = ctx.needs_input_grad
         grad_hidden = torch.empty_like(hidden) if wants_hidden else None
-        grad_head = torch.zeros_like(head) if wants_head else None
         precise = torch.promote_types(hidden.dtype, torch.float32)
+        # Added up over the blocks in fp32: in bf16, what comes late would be rounded away.
+        grad_head = torch.zeros_like(head, dtype=precise) if wants_head else None
         total = torch.zeros((), dtype=precise, device=hidden.device)
         for start in range(0, len(hidden), ROWS):
             rows, wanted = hidden[start : start + ROWS], targets[start : start + ROWS, None]
@@ -56,8 +57,8 @@ class _HeadCrossEntropy(torch.autograd.Function):
             if wants_hidden:
                 torch.mm(grad, head, out=grad_hidden[start : start + ROWS])
             if wants_head:
-                grad_head.addmm_(grad.T, rows)
-        ctx.save_for_backward(grad_hidden, grad_head)
+                grad_head += grad.T @ rows
+        ctx.save_for_backward(grad_hidden, grad_head.to(head.dtype) if wants_head else None)
         return total / count
 
     @staticmethod
