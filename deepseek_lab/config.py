@@ -152,7 +152,7 @@ class DeepSeekConfig:
 
     @classmethod
     def preset(cls, name: str) -> "DeepSeekConfig":
-        """The released shape called `name`: "v2-lite", "v2" or "v3". Source: the official `config.json` files."""
+        """The shape called `name`: "v2-lite", "v2" and "v3" as in the official `config.json` files, and the "lab"'s."""
         require(name in PRESETS, "preset", name, f"one of {', '.join(PRESETS)}")
         return cls(**PRESETS[name])
 
@@ -188,6 +188,23 @@ class DeepSeekConfig:
             fields["num_nextn_predict_layers"] = raw["num_mtp_layers"]
         fields["rope_theta"], fields["rope_scaling"] = _read_rope(raw)
         return cls(**fields)
+
+    def to_hf(self) -> dict:
+        """The official `config.json` of this model: `from_hf` makes the same config of it, and so does transformers."""
+        never_read = self.model_type == "deepseek_v2" and not self.rope_interleave
+        require(not never_read, "rope_interleave", False, "true in deepseek_v2: its official code always interleaves")
+        raw = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        if self.rope_scaling is not None:
+            given = {name: value for name, value in vars(self.rope_scaling).items() if value is not None}
+            raw["rope_scaling"] = {"type": "yarn", **given}
+        architecture = {"deepseek_v2": "DeepseekV2ForCausalLM", "deepseek_v3": "DeepseekV3ForCausalLM"}
+        return {
+            "architectures": [architecture[self.model_type]],
+            **raw,
+            "num_key_value_heads": self.num_attention_heads,
+            "hidden_act": "silu",
+            "moe_layer_freq": 1,
+        }
 
 
 def _as_dict(source) -> dict:
@@ -249,6 +266,13 @@ PRESETS: dict[str, dict] = {
         rope_scaling=YarnScaling(mscale=0.707, mscale_all_dim=0.707),
     ),
     "v3": {},
+    # The course's own model, data/checkpoints/lab: V3's shape at a width of 160.
+    "lab": dict(
+        vocab_size=2048, hidden_size=160, num_hidden_layers=4, num_attention_heads=5, q_lora_rank=80, kv_lora_rank=48,
+        qk_nope_head_dim=32, qk_rope_head_dim=16, v_head_dim=32, intermediate_size=448, moe_intermediate_size=48,
+        first_k_dense_replace=1, n_routed_experts=24, num_experts_per_tok=4, n_group=1, topk_group=1,
+        initializer_range=0.04, max_position_embeddings=1024, rope_scaling=None,
+    ),
 }  # fmt: skip
 
 # Fields whose other values would change the model in ways that this package does not implement.

@@ -31,6 +31,9 @@ COLAB_PYTHON = "3.13.15"
 COLAB_TORCH = "2.11.0"
 COLAB = {
     "transformers": "5.15.0",
+    "tokenizers": "0.22.2",  # the newest that its transformers takes
+    "safetensors": "0.8.0",
+    "huggingface_hub": "1.27.0",
     "numpy": "2.1.3",
     "matplotlib": "3.10.0",
     "ipywidgets": "7.7.1",
