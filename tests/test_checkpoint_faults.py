@@ -391,11 +391,8 @@ def test_stacks_in_fp8(one):
 
 
 @pytest.mark.parametrize("dtype", [torch.int64, torch.float8_e4m3fn, torch.complex64, "float32", None])
-def test_dtypes_that_no_model_has(whole, dtype):
+def test_dtypes_and_devices_that_no_model_has(whole, dtype):
     with pytest.raises(ValueError, match=r"dtype: got .*, but it takes torch\.float64"):
         load_pretrained(whole, dtype=dtype)
-
-
-def test_no_memory_to_load_into(whole):
     with pytest.raises(ValueError, match="device: got 'meta', but it takes one with memory"):
         load_pretrained(whole, device="meta")

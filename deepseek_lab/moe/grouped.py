@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from deepseek_lab.moe.swiglu import swiglu
+from deepseek_lab.moe.swiglu import swiglu, swiglu_gradient
 
-CACHED = 2**17  # numbers, half a megabyte
+CACHED = 2**17  # numbers, half a megabyte: what stays in a core's cache
 
 
 def grouped_experts(
@@ -37,13 +37,13 @@ class _GroupedExperts(torch.autograd.Function):
         """S = N * K rows: row s is token `token[s]` at its expert; the rows of token t are `place[t]`."""
         gate_up = x.new_empty(len(token), gate_up_proj.shape[1])  # (S, 2F)
         y = x.new_empty(len(token), x.shape[1])  # (S, M)
-        for rows, experts in _handfuls(counts, gate_up.shape[1]):
-            for n, part in experts:
-                torch.mm(x.index_select(0, token[part]), gate_up_proj[n].T, out=gate_up[part])
+        for experts, sizes, (tokens, w, both, output) in _handfuls(counts, token, weights, gate_up, y):
+            for n, rows, h in zip(experts, tokens.split(sizes), both.split(sizes), strict=True):
+                torch.mm(x.index_select(0, rows), gate_up_proj[n].T, out=h)
             # Weighing here instead of after `down` is the same sum, on rows F wide instead of M.
-            hidden = (swiglu(*gate_up[rows].chunk(2, dim=-1), limit) * weights[rows]).to(x.dtype)
-            for n, part in experts:
-                torch.mm(hidden[_within(part, rows)], down_proj[n].T, out=y[part])
+            hidden = (swiglu(*both.chunk(2, dim=-1), limit) * w).to(x.dtype)
+            for n, h, out in zip(experts, hidden.split(sizes), output.split(sizes), strict=True):
+                torch.mm(h, down_proj[n].T, out=out)
         ctx.save_for_backward(x, weights, gate_up_proj, down_proj, token, place, gate_up)
         ctx.counts, ctx.limit = counts, limit
         return F.embedding_bag(place, y, mode="sum")  # each token's K rows, added up
@@ -55,65 +55,39 @@ class _GroupedExperts(torch.autograd.Function):
         wants_x, wants_weights, wants_gate_up, wants_down = ctx.needs_input_grad[:4]
         grad_gate_up = torch.empty_like(gate_up_proj) if wants_gate_up else None
         grad_down = torch.empty_like(down_proj) if wants_down else None
-        grad_rows = x.new_empty(len(token), x.shape[1]) if wants_x else None
+        grad_rows = x.new_empty(len(token), x.shape[1]) if wants_x else gate_up  # not written to, if not wanted
         grad_weights = torch.empty_like(weights)
-        for rows, experts in _handfuls(ctx.counts, gate_up.shape[1]):
-            dy = grad.index_select(0, token[rows])
+        parts = token, weights, gate_up, grad_weights, grad_rows
+        for experts, sizes, (tokens, w, both, grad_w, drows) in _handfuls(ctx.counts, *parts):
+            dy = grad.index_select(0, tokens)
             grad_hidden = x.new_empty(len(dy), down_proj.shape[2])
-            for n, part in experts:
-                own = _within(part, rows)
-                torch.mm(dy[own], down_proj[n], out=grad_hidden[own])
-            hidden, squeezed, grad_weights[rows] = _squeeze(gate_up[rows], grad_hidden, weights[rows], ctx.limit)
-            for n, part in experts:  # of an expert without rows, the product of no rows writes zeros
-                own = _within(part, rows)
+            for n, d, out in zip(experts, dy.split(sizes), grad_hidden.split(sizes), strict=True):
+                torch.mm(d, down_proj[n], out=out)
+            hidden, squeezed = swiglu_gradient(both, (grad_hidden * w).to(x.dtype), ctx.limit)
+            grad_w.copy_(torch.linalg.vecdot(grad_hidden, hidden)[:, None])
+            hidden = (hidden * w).to(x.dtype)
+            slices = (part.split(sizes) for part in (tokens, dy, hidden, squeezed, drows))
+            for n, rows, d, h, s, out in zip(experts, *slices, strict=True):
                 if wants_down:
-                    torch.mm(dy[own].T, hidden[own], out=grad_down[n])
+                    torch.mm(d.T, h, out=grad_down[n])  # of an expert without rows: zeros
                 if wants_gate_up:
-                    torch.mm(squeezed[own].T, x.index_select(0, token[part]), out=grad_gate_up[n])
+                    torch.mm(s.T, x.index_select(0, rows), out=grad_gate_up[n])
                 if wants_x:
-                    torch.mm(squeezed[own], gate_up_proj[n], out=grad_rows[part])
+                    torch.mm(s, gate_up_proj[n], out=out)
         grad_x = F.embedding_bag(place, grad_rows, mode="sum") if wants_x else None
         return grad_x, grad_weights if wants_weights else None, grad_gate_up, grad_down, None, None, None, None
 
 
-def _handfuls(counts: list[int], width: int) -> list[tuple[slice, list[tuple[int, slice]]]]:
-    """Experts side by side whose rows, `width` numbers each, fit into the cache.
+def _handfuls(counts: list[int], token: Tensor, weights: Tensor, gate_up: Tensor, *others: Tensor):
+    """Experts side by side whose rows fit into the cache together: (experts, rows of each, their slice of each tensor).
 
-    For each handful, all its rows, and [(expert, its rows)]. Small experts are taken together, because starting an
-    operation costs more than a few rows.
+    Small experts are taken by the handful, because starting an operation costs more than a few rows.
     """
-    handfuls, experts, start, end = [], [], 0, 0
-    for n, count in enumerate(counts):
-        experts.append((n, slice(end, end + count)))
-        end += count
-        if (end - start) * width >= CACHED or n == len(counts) - 1:
-            handfuls.append((slice(start, end), experts))
-            experts, start = [], end
-    return handfuls
-
-
-def _within(part: slice, rows: slice) -> slice:
-    return slice(part.start - rows.start, part.stop - rows.start)
-
-
-def _squeeze(gate_up: Tensor, grad: Tensor, weights: Tensor, limit: float | None) -> tuple[Tensor, Tensor, Tensor]:
-    """SwiGLU's way back, from d loss / d hidden (S, F), with hidden = weight * silu(gate) * up.
-
-    Returns hidden (S, F), and d loss / d gate and up (S, 2F), d loss / d weight (S, 1). `grad` is used up.
-    """
-    gate, up = gate_up.chunk(2, dim=-1)
-    if limit is not None:
-        gate, up = gate.clamp(max=limit), up.clamp(min=-limit, max=limit)
-    silu = F.silu(gate)
-    hidden = silu * up
-    grad_weights = torch.linalg.vecdot(grad, hidden)[:, None].to(weights.dtype)
-    hidden, grad = ((part * weights).to(gate_up.dtype) for part in (hidden, grad))
-    squeezed = torch.empty_like(gate_up)
-    grad_gate, grad_up = squeezed.chunk(2, dim=-1)
-    torch.mul(grad, silu, out=grad_up)
-    grad_gate.copy_(torch.ops.aten.silu_backward(grad.mul_(up), gate))
-    if limit is not None:  # what was clamped has no gradient
-        unclamped_gate, unclamped_up = gate_up.chunk(2, dim=-1)
-        grad_gate.masked_fill_(unclamped_gate > limit, 0)
-        grad_up.masked_fill_(unclamped_up.abs() > limit, 0)
-    return hidden, squeezed, grad_weights
+    handfuls, first = [], 0
+    for n in range(len(counts)):
+        if sum(counts[first : n + 1]) * gate_up.shape[1] >= CACHED or n == len(counts) - 1:
+            handfuls.append((range(first, n + 1), counts[first : n + 1]))
+            first = n + 1
+    sizes = [sum(of_each) for _, of_each in handfuls]
+    slices = zip(*(tensor.split(sizes) for tensor in (token, weights, gate_up, *others)), strict=True)
+    return [(*handful, parts) for handful, parts in zip(handfuls, slices, strict=True)]

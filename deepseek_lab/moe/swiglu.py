@@ -1,5 +1,6 @@
 """SwiGLU, the feed-forward layer of Llama and DeepSeek. Source: https://arxiv.org/abs/2002.05202."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -15,6 +16,23 @@ def swiglu(gate: Tensor, up: Tensor, limit: float | None = None) -> Tensor:
     if limit is not None:
         gate, up = gate.clamp(max=limit), up.clamp(min=-limit, max=limit)
     return F.silu(gate) * up
+
+
+def swiglu_gradient(gate_up: Tensor, grad: Tensor, limit: float | None = None) -> tuple[Tensor, Tensor]:
+    """`swiglu`'s way back. (n, 2F) gate beside up, and d loss / d swiglu (n, F) -> (swiglu (n, F), d loss / d both)."""
+    gate, up = gate_up.chunk(2, dim=-1)
+    if limit is not None:
+        gate, up = gate.clamp(max=limit), up.clamp(min=-limit, max=limit)
+    silu = F.silu(gate)
+    grads = torch.empty_like(gate_up)
+    grad_gate, grad_up = grads.chunk(2, dim=-1)
+    torch.mul(grad, silu, out=grad_up)
+    grad_gate.copy_(torch.ops.aten.silu_backward(grad * up, gate))
+    if limit is not None:  # what was clamped has no gradient
+        unclamped_gate, unclamped_up = gate_up.chunk(2, dim=-1)
+        grad_gate.masked_fill_(unclamped_gate > limit, 0)
+        grad_up.masked_fill_(unclamped_up.abs() > limit, 0)
+    return silu.mul_(up), grads
 
 
 def check_swiglu(hidden_size: int, intermediate_size: int, limit: float | None) -> None:
