@@ -98,6 +98,12 @@ def test_cost_of_the_final_run():
     assert cost.flops_per_gpu(6 * 37e9) == pytest.approx(342.6e12, rel=1e-3)
 
 
+def test_biases_of_the_routers_are_not_counted():
+    """They are buffers: V3 has one for each of 58 x 256 experts."""
+    model = on_meta(DeepSeekConfig.preset("v3"))
+    assert sum(b.numel() for name, b in model.named_buffers() if "e_score_correction_bias" in name) == 14_848
+
+
 @given(config=configs())
 def test_any_config_weighs_what_its_model_weighs(config):
     model = on_meta(config, mtp=True)
@@ -107,14 +113,14 @@ def test_any_config_weighs_what_its_model_weighs(config):
     assert parameters(config, mtp=True) == sum(p.numel() for p in model.parameters())
 
 
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")  # without shared experts, theirs is 0 wide
 @given(config=configs())
 def test_any_config_weighs_what_transformers_builds(config):
     v2 = config.model_type == "deepseek_v2"
     kind, official = (DeepseekV2Config, DeepseekV2ForCausalLM) if v2 else (DeepseekV3Config, DeepseekV3ForCausalLM)
-    if config.n_shared_experts == 0:
-        return  # theirs makes a shared expert of width 0
+    config = config.replace(hidden_size=config.hidden_size * config.num_attention_heads)  # theirs must be a multiple
     with torch.device("meta"):
-        theirs = official(kind(**config.to_hf() | {"hidden_size": config.hidden_size, "head_dim": 2}))
+        theirs = official(kind(**config.to_hf()))
     assert parameters(config) == sum(p.numel() for p in theirs.parameters())
 
 
@@ -169,6 +175,18 @@ def test_decoding_costs_what_is_counted_while_it_runs(config, context):
     if context > 1:
         model(torch.ones(1, context - 1, dtype=torch.long), cache=cache)
     assert decode_flops(config, context) == counted(lambda: model(torch.tensor([[1]]), cache=cache))
+
+
+@given(config=configs(), context=st.integers(1, 12))
+def test_decoding_expanded_costs_what_is_counted(config, context):
+    """One query looks at every token there is, so PyTorch's count of its scores leaves nothing to take off."""
+    model = in_form(config, absorb=False)
+    cache = model.new_cache(1, context)
+    with patch.object(latent, "attend_fast", lambda q, k, v, scale, mask: (q @ k.mT).softmax(dim=-1) @ v):
+        if context > 1:
+            model(torch.ones(1, context - 1, dtype=torch.long), cache=cache)
+        whole = counted(lambda: model(torch.tensor([[1]]), cache=cache))
+    assert decode_flops(config, context, absorb=False) == whole
 
 
 @given(config=configs(), tokens=st.integers(1, 12))

@@ -153,7 +153,7 @@ def plot_losses_without(names: Sequence[str], losses: Sequence[float], base: flo
 
 
 @styled
-def plot_losses(losses: Mapping[str, Sequence[float]]) -> Figure:
+def plot_losses(losses: Mapping[str, Sequence[float]], unit: str = "nats per byte") -> Figure:
     """A row for each kind of model: a point for each seed, a line at their mean."""
     figure = new_figure(7.0, 0.9 + 0.5 * len(losses))
     axes = figure.subplots()
@@ -162,5 +162,5 @@ def plot_losses(losses: Mapping[str, Sequence[float]]) -> Figure:
         axes.plot([sum(values) / len(values)] * 2, [-place - 0.25, -place + 0.25], color=INK, lw=2)
     axes.set_yticks([-place for place in range(len(losses))], list(losses))
     axes.margins(x=0.1, y=0.25)
-    axes.set_xlabel("validation loss, nats per byte (line: mean)")
+    axes.set_xlabel(f"validation loss, {unit} (line: mean)")
     return figure

@@ -10,10 +10,11 @@ if TYPE_CHECKING:
     from playwright.sync_api import Locator
 
 EXPLORE = ".jp-OutputArea-output:has(img.deepseek-lab-figure)"
+ANATOMY = ".jp-OutputArea-output:has(.dsn-anatomy)"
 ATTENTION = ".jp-OutputArea-output:has(.dsl-attention)"
 PROGRESS = ".jp-OutputArea-output:has(.widget-hprogress)"
 ROUTING = ".jp-OutputArea-output:has(.dsr-routing)"
-ANY_WIDGET = f".jp-OutputArea-output:has(.jupyter-widgets), {ATTENTION}, {ROUTING}"
+ANY_WIDGET = f".jp-OutputArea-output:has(.jupyter-widgets), {ANATOMY}, {ATTENTION}, {ROUTING}"
 
 # What is drawn, pixel by pixel: an image's address is new after each message, even when nothing in it changed.
 PIXELS = """async (picture) => {

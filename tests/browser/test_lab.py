@@ -6,6 +6,7 @@ from pathlib import Path
 import explorers
 import lab
 import pytest
+from anatomy import AnatomyExplorer
 from routing import RoutingExplorer
 
 NOTEBOOKS = sorted((lab.ROOT / "notebooks").glob("*.ipynb"))
@@ -45,18 +46,19 @@ def test_notebook_in_the_browser(path, browser, server, tmp_path_factory):
 
 
 def use_every_widget(notebook: lab.Notebook) -> None:
-    """Each widget is one of the four kinds that this test knows; a new kind has to be added to it."""
+    """Each widget is one of the five kinds that this test knows; a new kind has to be added to it."""
     find = notebook.page.locator
-    kinds = (explorers.EXPLORE, explorers.ATTENTION, explorers.ROUTING, explorers.PROGRESS)
-    figures, attention, routing, bars = (find(kind).all() for kind in kinds)
-    known = len(figures) + len(attention) + len(routing) + len(bars)
-    assert known == find(explorers.ANY_WIDGET).count(), "a widget of a new kind"
+    kinds = (explorers.EXPLORE, explorers.ATTENTION, explorers.ROUTING, explorers.ANATOMY, explorers.PROGRESS)
+    figures, attention, routing, anatomies, bars = widgets = [find(kind).all() for kind in kinds]
+    assert sum(map(len, widgets)) == find(explorers.ANY_WIDGET).count(), "a widget of a new kind"
     for figure in figures:
         print(f"explore(): {explorers.move_controls(figure)} pictures")
     for widget in attention:
         explorers.AttentionExplorer(widget).try_everything()
     for widget in routing:
         RoutingExplorer(widget).try_everything(typing=True)
+    for widget in anatomies:
+        AnatomyExplorer(widget).try_everything()
     assert all(map(explorers.bar_is_full, bars))
 
 
