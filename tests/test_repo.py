@@ -136,7 +136,8 @@ def test_ruff(command):
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_readme_code_runs(capsys):
-    code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S).group(1)
-    exec(compile(code, "README.md", "exec"), {})
-    assert capsys.readouterr().out == "576\n"
+def test_readme_code_runs(capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    for code in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S):
+        exec(compile(code, "README.md", "exec"), {})
+    assert capsys.readouterr().out == "576\n20\n"

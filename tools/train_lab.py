@@ -25,7 +25,7 @@ from deepseek_lab.training.data import TokenCorpus, python_documents, train_toke
 from deepseek_lab.training.pretrain import History, Recipe, describe, pretrain
 
 ROOT = Path(__file__).resolve().parents[1]
-STEPS = 6000
+STEPS = 4500
 RECIPE = dict(batch=8, length=256, lr=3e-3, warmup=100, decay=0.2, seed=0)
 LAB = DeepSeekConfig.preset("lab")
 # Every layer dense, with as many weights in all as one token uses of the lab's: equal activated parameters. A router is

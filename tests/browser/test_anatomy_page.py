@@ -16,6 +16,13 @@ TOO_TALL = """(body) => [...body.querySelectorAll('.dsn-block, .dsn-part')].filt
     return boxes.some((box) => box.top < own.top - 1 || box.bottom > own.bottom + 1);
 }).map((button) => button.textContent)"""
 
+# Blocks and parts whose words reach over their own upper or lower edge, where they would be clipped.
+CLIPPED = """() => [...document.querySelectorAll('.dsn-block, .dsn-part')].filter((button) => {
+    const { top, bottom } = button.getBoundingClientRect();
+    return [...button.children].map((child) => child.getBoundingClientRect())
+        .some((child) => child.top < top - 1 || child.bottom > bottom + 1);
+}).map((button) => button.getAttribute('aria-label'))"""
+
 
 @pytest.fixture(scope="module")
 def page(browser):
@@ -67,6 +74,15 @@ def test_it_starts_with_the_models_headline(page, tmp_path):
     assert text == f"mlp.experts {wanted}"
 
 
+def test_a_block_that_caches_nothing_says_so(page, tmp_path):
+    open_page(page, tmp_path, ["lab"])
+    explorer = AnatomyExplorer(page.locator("body"))
+    explorer.measures.last.click()
+    explorer.blocks.first.click()
+    lab.until(explorer.formula.inner_text, lambda seen: seen == "Nothing of this kind here.", "the sentence")
+    assert explorer.about.inner_text().lower() == "embedding: 0 b" and explorer.parts.count() == 0
+
+
 @pytest.mark.parametrize("name", ["v3", "lab"])
 def test_nothing_is_cut_off_at_any_width(page, tmp_path, name):
     open_page(page, tmp_path, [name])
@@ -76,7 +92,8 @@ def test_nothing_is_cut_off_at_any_width(page, tmp_path, name):
         page.set_viewport_size({"width": width, "height": 900})
         for button in explorer.measures.all():
             button.click()
-            assert page.locator("body").evaluate(explorers.CUT_OFF) == [], (width, button.inner_text())
+            cut_off = page.locator("body").evaluate(explorers.CUT_OFF) + page.evaluate(CLIPPED)
+            assert cut_off == [], (width, button.inner_text())
             assert page.locator("body").evaluate(TOO_TALL) == [], (width, button.inner_text())
     page.set_viewport_size({"width": 800, "height": 900})
 

@@ -43,6 +43,11 @@ MOE_CELLS = [
     ],
     *["parity-v4", "parity-v4-run", "update", "live-model", "live-train", "explorer", "explorer-show"],
 ]
+# And of the fourth: the whole model against theirs, the checkpoint in both directions, two steps of its training.
+MODEL_CELLS = [
+    *["bootstrap", "setup", "plain", "parity", "parity-assert", "meta", "anatomy", "file", "load", "round", "fp8"],
+    *["tokenizer", "pack", "small", "mtp", "live", "draft", "mistake-load"],
+]
 WITH_WIDGETS = ["train", "explorer", "growth"]
 WHERE = """
 import importlib.metadata, json, sys
@@ -145,6 +150,17 @@ def test_mixture_of_experts_on_colab(colab, tmp_path):
     assert printed(outputs["parity-run"]).count("same experts True, output to 1e-5 True") == 2
     assert printed(outputs["parity-v4-run"]).count("weights to 1e-6: True") == 2
     assert [WIDGET_VIEW in output.get("data", {}) for output in outputs["explorer-show"]] == [True]
+
+
+def test_whole_model_on_colab(colab, tmp_path):
+    cells = sources(machine.ROOT / "notebooks" / "04_pretraining.ipynb")
+    outputs = colab.run({name: short(cells[name]) for name in MODEL_CELLS} | {"where": WHERE}, machine.remote(tmp_path))
+    check_place(colab, outputs)
+    assert "logits to 1e-5: True" in printed(outputs["parity-assert"])
+    assert "the same logits from the same file: True" in printed(outputs["load"])
+    assert "every bit survived: True" in printed(outputs["round"])
+    for name in ("anatomy", "live"):
+        assert [WIDGET_VIEW in output.get("data", {}) for output in outputs[name]] == [True], name
 
 
 def check_place(colab, outputs) -> None:
