@@ -31,7 +31,7 @@ from deepseek_lab.training.resume import load_state
 
 TARGET = ROOT / "data" / "checkpoints" / "lab"
 HEADERS, NEW_TOKENS, TEMPERATURES = 200, 128, (0.2, 0.6, 1.0)
-POINTS = 200  # of the published loss curve
+EVERY = 25  # steps that each point of the published curve is the mean of
 
 
 def trained(name: str, folder: Path, recipe: Recipe) -> tuple[DeepSeekForCausalLM, History]:
@@ -102,15 +102,15 @@ def measure(models: dict[str, DeepSeekForCausalLM], tokenizer, corpus: TokenCorp
 
 
 def thinned(values: list[float]) -> list[float]:
-    """The mean of each of `POINTS` equal parts."""
-    parts = torch.tensor(values).tensor_split(POINTS)
-    return [round(part.mean().item(), 4) for part in parts if len(part)]
+    """The mean of each `EVERY` values."""
+    return [round(part.mean().item(), 4) for part in torch.tensor(values).split(EVERY)]
 
 
 def curve(history: History, samples: dict) -> dict:
     """The loss curve, and what was written on the way."""
     return {
         "steps": len(history.loss),
+        "every": EVERY,
         "loss": thinned(history.loss),
         "mtp_loss": thinned(history.mtp_loss) if history.mtp_loss else [],
         "max_violation": thinned(history.max_violation) if history.max_violation else [],
@@ -164,7 +164,7 @@ prediction module. {total:,} parameters, {activated:,} of them used for a token 
 {mtp:,} more in the prediction module. The files are in the format of DeepSeek's own checkpoints:
 
 ```python
-from transformers import AutoModelForCausalLM, AutoTokenizer   # or: from deepseek_lab import load_pretrained
+from transformers import AutoModelForCausalLM, AutoTokenizer  # or: from deepseek_lab import load_pretrained
 
 model = AutoModelForCausalLM.from_pretrained("data/checkpoints/lab")
 tokenizer = AutoTokenizer.from_pretrained("data/checkpoints/lab")

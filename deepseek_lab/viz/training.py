@@ -27,6 +27,7 @@ def smoothed(values: Sequence[float], width: int) -> np.ndarray:
 
 
 def _draw_curves(axes, curves: Mapping[str, Sequence[float]], validation: Mapping[int, float], steps: int) -> None:
+    ends = {}
     for name, values in curves.items():
         if not len(values):
             continue
@@ -34,7 +35,12 @@ def _draw_curves(axes, curves: Mapping[str, Sequence[float]], validation: Mappin
         axes.plot(done, values, color=color, lw=0.6, alpha=0.3)
         smooth = smoothed(values, max(1, steps // 50))
         axes.plot(done, smooth, color=color)
-        axes.annotate(f" {name}", (done[-1], smooth[-1]), color=color, va="center")
+        ends[name] = (done[-1], smooth[-1])
+    low, high = axes.get_ylim()
+    place = low
+    for name, (step, value) in sorted(ends.items(), key=lambda end: end[1][1]):  # from the lowest up, none on another
+        place = max(value, place + 0.1 * (high - low))
+        axes.annotate(f" {name}", (step, place), color=CURVES.get(name, SKY), va="center")
     if validation:
         axes.plot(list(validation), list(validation.values()), "o", color=RED, ms=6)
         axes.annotate("held-out text", next(iter(validation.items())), (6, 6), color=RED, textcoords="offset points")
