@@ -98,7 +98,7 @@ class DeepSeekForCausalLM(nn.Module):
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Every matrix from a normal distribution with `initializer_range`, as DeepSeek does (0.006 in V2 and V3)."""
+        """Every matrix from a normal distribution of width `initializer_range`. Norms start at 1, biases at 0."""
         for module in self.modules():
             initialise(module, self.config.initializer_range)
 
