@@ -46,7 +46,7 @@ MOE_CELLS = [
 # And of the fourth: the whole model against theirs, the checkpoint in both directions, two steps of its training.
 MODEL_CELLS = [
     *["bootstrap", "setup", "plain", "parity", "parity-assert", "meta", "anatomy", "file", "load", "round", "fp8"],
-    *["tokenizer", "pack", "small", "mtp", "live", "draft", "mistake-load"],
+    *["tokenizer", "pack", "small", "mtp", "live", "results", "draft", "mistake-load"],
 ]
 WITH_WIDGETS = ["train", "explorer", "growth"]
 WHERE = """
