@@ -31,7 +31,7 @@ print(model.generate(ids, max_new_tokens=12, do_sample=False)[0].tolist())
 writer = pipeline("text-generation", model={folder!r})
 (answer,) = writer("def quicksort(arr):", max_new_tokens=20, do_sample=False)
 assert answer["generated_text"].startswith("def quicksort(arr):") and len(answer["generated_text"]) > 25
-assert not any("deepseek_lab" in name for name in sys.modules)
+assert "deepseek_lab" not in sys.modules
 """
 
 

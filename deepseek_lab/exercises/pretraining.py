@@ -53,7 +53,7 @@ bits_per_byte = Exercise(
         "One bit is ln 2 = 0.69 nats.",
     ],
     solution_code=(
-        "def bits_per_byte(loss, tokens, text):\n"
+        "import math\n\n\ndef bits_per_byte(loss, tokens, text):\n"
         "    nats = loss * tokens\n"
         '    return nats / math.log(2) / len(text.encode("utf-8"))'
     ),
