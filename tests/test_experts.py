@@ -4,14 +4,13 @@ import copy
 
 import pytest
 import torch
-import torch.nn.functional as F
 from helpers.compare import relative_error
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
+from deepseek_lab.linear import thin_pays
 from deepseek_lab.moe import DeepSeekMoE, Experts, SwiGLU, TopKRouter, experts_looped
-from deepseek_lab.moe.thin import ThinLinear, thin_pays
 
 BOUND = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 5e-2}
 
@@ -86,17 +85,6 @@ def test_decoding_with_matrices_large_enough_for_two_cores(load, width):
         for few in range(1, 10):
             for module in (experts, transposed):
                 assert relative_error(module(x[:few], chosen[:few], weights[:few]), looped[:few]) <= 1e-5
-
-
-@pytest.mark.parametrize("rows", range(11))
-def test_thin_products_equal_linear(rows):
-    layer, x = ThinLinear(300, 400), torch.randn(rows, 300)
-    expected = F.linear(x, layer.weight)
-    with torch.no_grad():
-        assert thin_pays(rows, layer.weight) == (1 <= rows <= 8)
-        if rows:
-            assert relative_error(layer(x), expected) <= 1e-5
-        assert layer(x[None]).shape == (1, rows, 400)
 
 
 def test_gradients_against_finite_differences():

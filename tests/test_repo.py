@@ -17,11 +17,12 @@ WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 # Imports go downwards only: a part may know the parts named here, and itself.
 MAY_IMPORT = {
     "config": set(),
-    "attention": {"config"},
-    "moe": {"config"},
-    "model": {"config", "attention", "moe"},
+    "linear": set(),
+    "attention": {"config", "linear"},
+    "moe": {"config", "linear"},
+    "model": {"config", "linear", "attention", "moe"},
     "inference": {"config", "attention", "moe", "model"},
-    "training": {"config", "attention", "moe", "model"},
+    "training": {"config", "linear", "attention", "moe", "model"},
     "viz": set(),
     "course": set(),
     "exercises": {"config", "attention", "moe", "model", "inference", "training", "course"},

@@ -17,6 +17,7 @@ from deepseek_lab.attention.multi_head import check_hidden_states
 from deepseek_lab.attention.norm import RMSNorm
 from deepseek_lab.attention.rope import apply_rope, rotary_table, softmax_scale
 from deepseek_lab.config import DeepSeekConfig, require
+from deepseek_lab.linear import Linear
 
 LATENT_NORM_EPS = 1e-6  # fixed in the official code, whatever rms_norm_eps says
 
@@ -33,16 +34,16 @@ class MultiHeadLatentAttention(nn.Module):
         self.config = config
         hidden, heads, bias = config.hidden_size, config.num_attention_heads, config.attention_bias
         if config.q_lora_rank is None:  # V2-Lite
-            self.q_proj = nn.Linear(hidden, heads * config.qk_head_dim, bias=False)
+            self.q_proj = Linear(hidden, heads * config.qk_head_dim, bias=False)
         else:
-            self.q_a_proj = nn.Linear(hidden, config.q_lora_rank, bias=bias)
+            self.q_a_proj = Linear(hidden, config.q_lora_rank, bias=bias)
             self.q_a_layernorm = RMSNorm(config.q_lora_rank, eps=LATENT_NORM_EPS)
-            self.q_b_proj = nn.Linear(config.q_lora_rank, heads * config.qk_head_dim, bias=False)
-        self.kv_a_proj_with_mqa = nn.Linear(hidden, config.kv_lora_rank + config.qk_rope_head_dim, bias=bias)
+            self.q_b_proj = Linear(config.q_lora_rank, heads * config.qk_head_dim, bias=False)
+        self.kv_a_proj_with_mqa = Linear(hidden, config.kv_lora_rank + config.qk_rope_head_dim, bias=bias)
         self.kv_a_layernorm = RMSNorm(config.kv_lora_rank, eps=LATENT_NORM_EPS)
         kv_width = config.qk_nope_head_dim + config.v_head_dim
-        self.kv_b_proj = nn.Linear(config.kv_lora_rank, heads * kv_width, bias=False)
-        self.o_proj = nn.Linear(heads * config.v_head_dim, hidden, bias=bias)
+        self.kv_b_proj = Linear(config.kv_lora_rank, heads * kv_width, bias=False)
+        self.o_proj = Linear(heads * config.v_head_dim, hidden, bias=bias)
         self.scale = softmax_scale(config)
 
     def forward(

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from deepseek_lab.attention import AttentionCache
 from deepseek_lab.attention.norm import RMSNorm
 from deepseek_lab.config import DeepSeekConfig
+from deepseek_lab.linear import Linear
 from deepseek_lab.model.block import DecoderBlock
 
 
@@ -28,7 +29,7 @@ class MultiTokenPrediction(DecoderBlock):
         width, eps = config.hidden_size, config.rms_norm_eps
         self.enorm = RMSNorm(width, eps=eps)
         self.hnorm = RMSNorm(width, eps=eps)
-        self.eh_proj = nn.Linear(2 * width, width, bias=False)
+        self.eh_proj = Linear(2 * width, width, bias=False)
         self.shared_head = nn.ModuleDict({"norm": RMSNorm(width, eps=eps)})
 
     def forward(

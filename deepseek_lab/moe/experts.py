@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from deepseek_lab.config import is_whole, require
+from deepseek_lab.linear import FEW, thin_pays
 from deepseek_lab.moe.grouped import grouped_experts
 from deepseek_lab.moe.swiglu import check_swiglu, swiglu
-from deepseek_lab.moe.thin import FEW, thin_pays
 
 
 def experts_looped(

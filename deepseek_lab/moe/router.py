@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from deepseek_lab.config import DeepSeekConfig, is_number, is_whole, require
-from deepseek_lab.moe.thin import thin_linear
+from deepseek_lab.linear import thin_linear
 
 SCORING = {
     "softmax": lambda logits: logits.softmax(dim=-1),

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from deepseek_lab.config import is_number, is_whole, require
-from deepseek_lab.moe.thin import ThinLinear
+from deepseek_lab.linear import Linear
 
 
 def swiglu(gate: Tensor, up: Tensor, limit: float | None = None) -> Tensor:
@@ -50,9 +50,9 @@ class SwiGLU(nn.Module):
         super().__init__()
         check_swiglu(hidden_size, intermediate_size, limit)
         self.limit = limit
-        self.gate_proj = ThinLinear(hidden_size, intermediate_size)
-        self.up_proj = ThinLinear(hidden_size, intermediate_size)
-        self.down_proj = ThinLinear(intermediate_size, hidden_size)
+        self.gate_proj = Linear(hidden_size, intermediate_size, bias=False)
+        self.up_proj = Linear(hidden_size, intermediate_size, bias=False)
+        self.down_proj = Linear(intermediate_size, hidden_size, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.down_proj(swiglu(self.gate_proj(x), self.up_proj(x), self.limit))

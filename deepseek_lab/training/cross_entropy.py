@@ -5,12 +5,14 @@ some rows at a time, and since the loss's own gradient is simple, the gradients 
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from deepseek_lab.config import require
+from deepseek_lab.linear import wide_pays, wide_product
 
-ROWS = 256  # tokens at a time
+ROWS = 1024  # tokens at a time
 IGNORE = -100  # a target that doesn't count, as in PyTorch
 
 
@@ -41,9 +43,10 @@ class _HeadCrossEntropy(torch.autograd.Function):
         # Added up over the blocks in fp32: in bf16, what comes late would be rounded away.
         grad_head = torch.zeros_like(head, dtype=precise) if wants_head else None
         total = torch.zeros((), dtype=precise, device=hidden.device)
+        product = wide_product if wide_pays(hidden, head) else F.linear
         for start in range(0, len(hidden), ROWS):
             rows, wanted = hidden[start : start + ROWS], targets[start : start + ROWS, None]
-            scores = (rows @ head.T).to(precise)  # (n, V); from here on in place: nothing else is as large
+            scores = product(rows, head).to(precise)  # (n, V); from here on in place: nothing else is as large
             counted, wanted = (wanted != IGNORE).to(precise), wanted.clamp_min(0)
             of_target, top = scores.gather(1, wanted), scores.amax(dim=1, keepdim=True)
             mass = scores.sub_(top).exp_().sum(dim=1, keepdim=True)
@@ -55,7 +58,7 @@ class _HeadCrossEntropy(torch.autograd.Function):
             scores.mul_(share / mass).scatter_add_(1, wanted, -share)
             grad = scores.to(hidden.dtype)
             if wants_hidden:
-                torch.mm(grad, head, out=grad_hidden[start : start + ROWS])
+                grad_hidden[start : start + ROWS] = product(grad, head.T)
             if wants_head:
                 grad_head += grad.T @ rows
         ctx.save_for_backward(grad_hidden, grad_head.to(head.dtype) if wants_head else None)
