@@ -12,7 +12,7 @@ from torch.autograd.function import once_differentiable
 from deepseek_lab.config import require
 from deepseek_lab.linear import wide_pays, wide_product
 
-ROWS = 1024  # tokens at a time
+ROWS = 512  # tokens at a time
 IGNORE = -100  # a target that doesn't count, as in PyTorch
 
 
