@@ -81,10 +81,17 @@ class MultiHeadLatentAttention(nn.Module):
         if self.config.q_lora_rank is None:
             q = self.q_proj(hidden_states)
         else:
-            q = self.q_b_proj(self.q_a_layernorm(self.q_a_proj(hidden_states)))
+            q = self.q_b_proj(self.query_latent(hidden_states))
+        return self._cut_queries(q, rotary or self.rotary(hidden_states, cache))
+
+    def query_latent(self, hidden_states: Tensor) -> Tensor:
+        """What all heads' queries are made from, where queries are compressed: (B, T, M) -> (B, T, C_q)."""
+        return self.q_a_layernorm(self.q_a_proj(hidden_states))
+
+    def _cut_queries(self, q: Tensor, rotary: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         q = q.unflatten(-1, (-1, self.config.qk_head_dim)).transpose(1, 2)  # (B, H, T, D + R)
         q_nope, q_pe = q.split([self.config.qk_nope_head_dim, self.config.qk_rope_head_dim], dim=-1)
-        return q_nope, self.rotate(q_pe, rotary or self.rotary(hidden_states, cache))
+        return q_nope, self.rotate(q_pe, rotary)
 
     def latents(
         self, hidden_states: Tensor, cache: AttentionCache | None = None, rotary: tuple[Tensor, Tensor] | None = None

@@ -1,0 +1,58 @@
+"""V3.2's attention: MLA that reads only what its lightning indexer picked."""
+
+import torch
+from torch import Tensor
+
+from deepseek_lab.attention.cache import AttentionCache
+from deepseek_lab.attention.latent import MultiHeadLatentAttention
+from deepseek_lab.attention.sparse import LightningIndexer, attend_gathered, select
+from deepseek_lab.config import DeepSeekConfig, is_whole, require
+
+
+class SparseLatentAttention(MultiHeadLatentAttention):
+    """MLA over the `index_topk` tokens that the indexer scores best. (B, T, M) -> (B, T, M).
+
+    As long as there are no more tokens than `index_topk`, all are read and this is MLA itself. Beyond, queries go into
+    the latents' space (the absorbed form), where one gathered row serves all heads. Equal to transformers'
+    `DeepseekV32Attention` (`tests/parity/test_sparse_parity.py`). Needs compressed queries: the indexer's come from the
+    same latent. No gradient reaches the indexer from here, because a choice has none.
+    """
+
+    def __init__(
+        self, config: DeepSeekConfig, index_topk: int = 2048, index_n_heads: int = 64, index_head_dim: int = 128
+    ):
+        super().__init__(config)
+        require(config.q_lora_rank is not None, "q_lora_rank", None, "a width: the indexer reads the query's latent")
+        require(is_whole(index_topk) and index_topk >= 1, "index_topk", index_topk, "a whole number of at least 1")
+        sizes = config.hidden_size, config.q_lora_rank, config.qk_rope_head_dim, index_n_heads, index_head_dim
+        self.index_topk, self.indexer = index_topk, LightningIndexer(*sizes)
+
+    def forward(
+        self, hidden_states: Tensor, cache: AttentionCache | None = None, rotary: tuple[Tensor, Tensor] | None = None
+    ) -> Tensor:
+        """With a `cache`, the tokens follow those it already holds."""
+        rotary = rotary or self.rotary(hidden_states, cache)
+        c_kv, k_pe = self.latents(hidden_states, None, rotary)
+        c_q = self.query_latent(hidden_states)
+        q_nope, q_pe = self._cut_queries(self.q_b_proj(c_q), rotary)
+        entries, index_keys = torch.cat([c_kv, k_pe], dim=-1), self.indexer.keys(hidden_states, rotary)
+        if cache is not None:
+            entries, index_keys = cache.append(entries=entries, index_keys=index_keys)
+        widths = [self.config.kv_lora_rank, self.config.qk_rope_head_dim]
+        if entries.shape[1] <= self.index_topk:
+            dense = self.attend_absorbed if cache is not None else self.attend_expanded
+            output = dense(q_nope, q_pe, *entries.split(widths, dim=-1))
+        else:
+            with torch.no_grad():
+                chosen = select(self.indexer(hidden_states, c_q, index_keys, rotary), self.index_topk)
+            w_uk, w_uv = self.up_projections()
+            q = torch.cat([torch.einsum("bhtd,hdc->bhtc", q_nope, w_uk), q_pe], dim=-1)  # (B, H, T, C + R)
+            latent = attend_gathered(q, entries, widths[0], chosen, self.scale)
+            output = torch.einsum("bhtc,hdc->bhtd", latent, w_uv)
+        return self.o_proj(output.transpose(1, 2).flatten(2))
+
+    def new_cache(self, batch_size: int, max_length: int) -> AttentionCache:
+        """An empty cache: per token the latent and rotated key (C + R numbers), and the indexer's key."""
+        widths = self.config.kv_lora_rank + self.config.qk_rope_head_dim, self.indexer.index_head_dim
+        slots = {"entries": widths[:1], "index_keys": widths[1:]}
+        return AttentionCache.like(self.kv_b_proj.weight, batch_size, max_length, slots)
