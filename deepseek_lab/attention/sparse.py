@@ -105,6 +105,25 @@ def select(scores: Tensor, topk: int) -> Tensor:
     return chosen.masked_fill(best == float("-inf"), -1)
 
 
+def indexer_loss(scores: Tensor, weights: Tensor, chosen: Tensor | None = None) -> Tensor:
+    """How far the indexer is from what attention does, in nats per query: scores (B, T, S), weights (B, H, T, S).
+
+    KL(p || softmax(scores)), where p is the attention of all heads together, divided so that it sums to 1. In the
+    warm-up attention is dense, and everything else stands still; later, with `chosen` (B, T, K), both sides are taken
+    over the chosen tokens alone. Hand it `weights` without gradients, and give the indexer inputs without: it is to
+    follow the attention, not to lead it. Source: DeepSeek-V3.2's report, section 2.1.1.
+    """
+    queries, keys = scores.shape[1:]
+    target, seen = weights.sum(dim=1).to(scores.dtype), causal_mask(queries, keys, scores.device)
+    if chosen is not None:
+        scores, target = (x.gather(-1, chosen.clamp_min(0)) for x in (scores, target))
+        seen = chosen >= 0
+    target = target.masked_fill(~seen, 0.0)
+    target = target / target.sum(dim=-1, keepdim=True)
+    log_q = scores.masked_fill(~seen, float("-inf")).log_softmax(dim=-1).masked_fill(~seen, 0.0)
+    return (torch.xlogy(target, target) - target * log_q).sum(dim=-1).mean()
+
+
 def attend_masked(q: Tensor, entries: Tensor, v_width: int, chosen: Tensor, scale: float) -> Tensor:
     """To read. q (B, H, T, D) and one entry per token for all heads, (B, S, D) -> (B, H, T, D_v).
 
