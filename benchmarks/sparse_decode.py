@@ -4,7 +4,7 @@
 
 Same weights and cache contents; V3.2's widths of latent, head, indexer and top-k (2,048), with 16 heads and a hidden
 width of 2,048, so that the masked form fits a small machine: it makes every key and value of every head at each step.
-The ways take turns in one process; medians. `dense` is our absorbed MLA over all tokens, without an indexer.
+The ways take turns in one process; medians. `dense` is our absorbed MLA over all tokens, none of them scored.
 """
 
 import argparse

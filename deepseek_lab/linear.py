@@ -64,7 +64,10 @@ class _WideProduct(torch.autograd.Function):
 
 
 class Linear(nn.Linear):
-    """`nn.Linear` that takes `thin_linear` for few rows without gradients, `wide_product` for many with gradients."""
+    """`nn.Linear` that takes `thin_linear` for few rows without gradients, `wide_product` for many with gradients.
+
+    The latter can be differentiated once, by `backward` or `torch.autograd.grad`, not by `torch.func`.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         fits = x.dim() > 0 and x.shape[-1] == self.in_features

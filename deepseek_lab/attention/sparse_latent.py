@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from deepseek_lab.attention.cache import AttentionCache
-from deepseek_lab.attention.latent import MultiHeadLatentAttention
+from deepseek_lab.attention.latent import MultiHeadLatentAttention, absorbing_is_cheaper
 from deepseek_lab.attention.sparse import LightningIndexer, attend_gathered, select
 from deepseek_lab.config import DeepSeekConfig, is_whole, require
 
@@ -40,7 +40,8 @@ class SparseLatentAttention(MultiHeadLatentAttention):
             entries, index_keys = cache.append(entries=entries, index_keys=index_keys)
         widths = [self.config.kv_lora_rank, self.config.qk_rope_head_dim]
         if entries.shape[1] <= self.index_topk:
-            dense = self.attend_absorbed if cache is not None else self.attend_expanded
+            absorb = absorbing_is_cheaper(self.config, q_nope.shape[2], entries.shape[1])
+            dense = self.attend_absorbed if absorb else self.attend_expanded
             output = dense(q_nope, q_pe, *entries.split(widths, dim=-1))
         else:
             with torch.no_grad():
