@@ -16,7 +16,10 @@ WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 # Imports go downwards only: a part may know the parts named here, and itself.
 MAY_IMPORT = {
-    "config": set(),
+    "checks": set(),
+    "config_fields": {"checks"},
+    "config_files": {"checks", "config_fields"},
+    "config": {"checks", "config_fields", "config_files"},
     "linear": set(),
     "attention": {"config", "linear"},
     "moe": {"config", "linear"},

@@ -92,15 +92,16 @@ def index_scores(q: Tensor, keys: Tensor, weights: Tensor) -> Tensor:
     return torch.cat(scores, dim=1)
 
 
-def select(scores: Tensor, topk: int) -> Tensor:
+def select(scores: Tensor, topk: int, seen: Tensor | None = None) -> Tensor:
     """The `topk` best keys that each query may see: (B, T, S) -> (B, T, K) of positions, -1 where there are fewer.
 
-    The queries are the last T of the S tokens; K is the smaller of `topk` and S. Among equal scores any may win: a
-    score is exactly 0 wherever ReLU shut every head, which few heads make common.
+    Without `seen` (…, T, S) the queries are the last T of the S tokens, and look back. K is the smaller of `topk` and
+    S. Among equal scores any may win: a score is exactly 0 wherever ReLU shut every head, which few heads make common.
     """
     require(is_whole(topk) and topk >= 1, "index_topk", topk, "a whole number of at least 1")
     queries, keys = scores.shape[1:]
-    scores = scores.masked_fill(~causal_mask(queries, keys, scores.device), float("-inf"))
+    seen = causal_mask(queries, keys, scores.device) if seen is None else seen
+    scores = scores.masked_fill(~seen, float("-inf"))
     best, chosen = scores.topk(min(topk, keys), dim=-1, sorted=False)
     return chosen.masked_fill(best == float("-inf"), -1)
 
@@ -113,14 +114,17 @@ def indexer_loss(scores: Tensor, weights: Tensor, chosen: Tensor | None = None) 
     over the chosen tokens alone. Hand it `weights` without gradients, and give the indexer inputs without: it is to
     follow the attention, not to lead it. Source: DeepSeek-V3.2's report, section 2.1.1.
     """
-    queries, keys = scores.shape[1:]
-    target, seen = weights.sum(dim=1).to(scores.dtype), causal_mask(queries, keys, scores.device)
+    target = weights.sum(dim=1).to(scores.dtype)
     if chosen is not None:
         scores, target = (x.gather(-1, chosen.clamp_min(0)) for x in (scores, target))
         seen = chosen >= 0
+    else:
+        seen = causal_mask(*scores.shape[1:], scores.device)
     target = target.masked_fill(~seen, 0.0)
-    target = target / target.sum(dim=-1, keepdim=True)
-    log_q = scores.masked_fill(~seen, float("-inf")).log_softmax(dim=-1).masked_fill(~seen, 0.0)
+    # A query that has nothing to choose from, as the first ones over compressed entries, counts 0.
+    target = target / target.sum(dim=-1, keepdim=True).clamp_min(torch.finfo(target.dtype).tiny)
+    lowest = torch.finfo(scores.dtype).min  # not minus infinity: a row of these would have no softmax
+    log_q = scores.masked_fill(~seen, lowest).log_softmax(dim=-1)
     return (torch.xlogy(target, target) - target * log_q).sum(dim=-1).mean()
 
 
