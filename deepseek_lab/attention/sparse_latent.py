@@ -19,18 +19,32 @@ class SparseLatentAttention(MultiHeadLatentAttention):
     """
 
     def __init__(
-        self, config: DeepSeekConfig, index_topk: int = 2048, index_n_heads: int = 64, index_head_dim: int = 128
+        self,
+        config: DeepSeekConfig,
+        index_topk: int | None = None,
+        index_n_heads: int | None = None,
+        index_head_dim: int | None = None,
     ):
+        """The indexer is as `config` (deepseek_v32) has it; or as given, on top of a V3's attention."""
         super().__init__(config)
+        index_topk = config.index_topk if index_topk is None else index_topk
+        index_n_heads = config.index_n_heads if index_n_heads is None else index_n_heads
+        index_head_dim = config.index_head_dim if index_head_dim is None else index_head_dim
         require(config.q_lora_rank is not None, "q_lora_rank", None, "a width: the indexer reads the query's latent")
         require(is_whole(index_topk) and index_topk >= 1, "index_topk", index_topk, "a whole number of at least 1")
         sizes = config.hidden_size, config.q_lora_rank, config.qk_rope_head_dim, index_n_heads, index_head_dim
         self.index_topk, self.indexer = index_topk, LightningIndexer(*sizes)
 
     def forward(
-        self, hidden_states: Tensor, cache: AttentionCache | None = None, rotary: tuple[Tensor, Tensor] | None = None
+        self,
+        hidden_states: Tensor,
+        cache: AttentionCache | None = None,
+        absorb: bool | None = None,
+        rotary: tuple[Tensor, Tensor] | None = None,
+        mask: Tensor | None = None,
     ) -> Tensor:
-        """With a `cache`, the tokens follow those it already holds."""
+        """As MLA's. `absorb` and the expanded form concern contexts of up to `index_topk` tokens."""
+        require(mask is None or not (absorb or cache), "mask", "a cache, or absorb=True", "the expanded form, no cache")
         rotary = rotary or self.rotary(hidden_states, cache)
         c_kv, k_pe = self.latents(hidden_states, None, rotary)
         c_q = self.query_latent(hidden_states)
@@ -40,12 +54,17 @@ class SparseLatentAttention(MultiHeadLatentAttention):
             entries, index_keys = cache.append(entries=entries, index_keys=index_keys)
         widths = [self.config.kv_lora_rank, self.config.qk_rope_head_dim]
         if entries.shape[1] <= self.index_topk:
-            absorb = absorbing_is_cheaper(self.config, q_nope.shape[2], entries.shape[1])
-            dense = self.attend_absorbed if absorb else self.attend_expanded
-            output = dense(q_nope, q_pe, *entries.split(widths, dim=-1))
+            if absorb is None:
+                absorb = mask is None and absorbing_is_cheaper(self.config, q_nope.shape[2], entries.shape[1])
+            kept = entries.split(widths, dim=-1)
+            if absorb:
+                output = self.attend_absorbed(q_nope, q_pe, *kept)
+            else:
+                output = self.attend_expanded(q_nope, q_pe, *kept, mask)
         else:
             with torch.no_grad():
-                chosen = select(self.indexer(hidden_states, c_q, index_keys, rotary), self.index_topk)
+                scores = self.indexer(hidden_states, c_q, index_keys, rotary)
+                chosen = select(scores, self.index_topk, None if mask is None else mask[:, 0])
             w_uk, w_uv = self.up_projections()
             q = torch.cat([torch.einsum("bhtd,hdc->bhtc", q_nope, w_uk), q_pe], dim=-1)  # (B, H, T, C + R)
             latent = attend_gathered(q, entries, widths[0], chosen, self.scale)

@@ -12,8 +12,8 @@ import torch
 
 from deepseek_lab.config import DeepSeekConfig, is_whole, require
 from deepseek_lab.model.checkpoint_files import CheckpointError, find_folder, list_tensors, read_json
-from deepseek_lab.model.checkpoint_match import match
-from deepseek_lab.model.checkpoint_names import copied_tensors, official_tensors
+from deepseek_lab.model.checkpoint_match import by_official_name, match
+from deepseek_lab.model.checkpoint_names import copied_tensors, official_name, official_tensors
 from deepseek_lab.model.checkpoint_read import allocate, build, fill, refuse_not_finite, refuse_other_head
 from deepseek_lab.model.checkpoint_write import replacing, write_json, write_weights
 from deepseek_lab.model.decoder import DeepSeekForCausalLM
@@ -43,12 +43,13 @@ def load_pretrained(
         model = build(config, mtp)
     except (ValueError, TypeError, RuntimeError) as error:
         raise CheckpointError(f"{path}: {error}. Correct this field, or fetch the file again") from error
-    stored = list_tensors(folder)
+    stored = by_official_name(list_tensors(folder), config)
     pairs = match(folder, stored, model, block)
     allocate(model, device, dtype)
     fill(model, pairs, block)
-    if config.tie_word_embeddings and "lm_head.weight" in stored:
-        refuse_other_head(model, stored["lm_head.weight"])
+    head = official_name("lm_head.weight", config)
+    if config.tie_word_embeddings and head in stored:
+        refuse_other_head(model, stored[head])
     return model.eval()
 
 

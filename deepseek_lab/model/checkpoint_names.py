@@ -1,6 +1,7 @@
 """How a model's tensors are called in an official checkpoint, and which fields of `config.json` shape them.
 
-Names are the same but for the routed experts: a file holds three matrices for each expert, a model two stacks for all.
+Up to V3.2 names are the same but for the routed experts: a file holds three matrices for each expert, a model two
+stacks for all. V4's files have shorter names of their own (`V4`), and transformers writes some of them differently.
 """
 
 import re
@@ -9,6 +10,24 @@ from torch import Tensor
 
 from deepseek_lab.config import DeepSeekConfig
 from deepseek_lab.model.decoder import DeepSeekForCausalLM
+
+# Ours, and what V4's official files have instead; the first that fits is taken, one after the other.
+V4 = (
+    (r"^model\.", ""),
+    (r"^embed_tokens\.", "embed."),
+    (r"^lm_head\.", "head."),
+    (r"^hc_head\.hc_", "hc_head_"),
+    (r"\.self_attn\.", ".attn."),
+    (r"\.mlp\.", ".ffn."),
+    (r"\.input_layernorm\.", ".attn_norm."),
+    (r"\.post_attention_layernorm\.", ".ffn_norm."),
+    (r"\.(attn|ffn)_hc\.", r".hc_\1_"),
+    (r"\.gate\.e_score_correction_bias$", ".gate.bias"),
+    (r"(experts\.(?:\d+\.)?)gate_proj\.", r"\1w1."),
+    (r"(experts\.(?:\d+\.)?)up_proj\.", r"\1w3."),
+    (r"(experts\.(?:\d+\.)?)down_proj\.", r"\1w2."),
+    (r"\.attn\.norm\.", ".attn.kv_norm."),  # what transformers' save_pretrained makes of it
+)
 
 _HEADS, _QK = "num_attention_heads", "(qk_nope_head_dim + qk_rope_head_dim)"
 # The end of a name, and what its rows and columns are.
@@ -22,6 +41,35 @@ SHAPES = {
     r"kv_a_layernorm\.weight": ("kv_lora_rank",),
     r"kv_b_proj\.weight": (f"{_HEADS} * (qk_nope_head_dim + v_head_dim)", "kv_lora_rank"),
     r"o_proj\.weight": ("hidden_size", f"{_HEADS} * v_head_dim"),
+    r"indexer\.wq_b\.weight": ("index_n_heads * index_head_dim", "q_lora_rank"),
+    r"indexer\.wk\.weight": ("index_head_dim", "hidden_size"),
+    r"indexer\.k_norm\.(weight|bias)": ("index_head_dim",),
+    r"indexer\.weights_proj\.weight": ("index_n_heads", "hidden_size"),
+    # V4
+    r"(embed|^head)\.weight": ("vocab_size", "hidden_size"),
+    r"attn\.wq_a\.weight": ("q_lora_rank", "hidden_size"),
+    r"attn\.q_norm\.weight": ("q_lora_rank",),
+    r"attn\.wq_b\.weight": (f"{_HEADS} * head_dim", "q_lora_rank"),
+    r"attn\.wkv\.weight": ("head_dim", "hidden_size"),
+    r"attn\.kv_norm\.weight": ("head_dim",),
+    r"attn\.wo_a\.weight": ("o_groups * o_lora_rank", f"{_HEADS} * head_dim / o_groups"),
+    r"attn\.wo_b\.weight": ("hidden_size", "o_groups * o_lora_rank"),
+    r"attn\.attn_sink": (_HEADS,),
+    r"indexer\.compressor\.(wkv|wgate)\.weight": ("2 * index_head_dim", "hidden_size"),
+    r"indexer\.compressor\.ape": ("compress_rate_csa", "2 * index_head_dim"),
+    r"indexer\.compressor\.norm\.weight": ("index_head_dim",),
+    r"compressor\.(wkv|wgate)\.weight": ("head_dim, twice that in CSA", "hidden_size"),
+    r"compressor\.ape": ("the layer's compress rate", "head_dim, twice that in CSA"),
+    r"compressor\.norm\.weight": ("head_dim",),
+    r"ffn\.gate\.weight": ("n_routed_experts", "hidden_size"),
+    r"ffn\.gate\.bias": ("n_routed_experts",),
+    r"gate\.tid2eid": ("vocab_size", "num_experts_per_tok"),
+    r"experts\.(\d+\.)?w[13]\.weight": ("moe_intermediate_size", "hidden_size"),
+    r"experts\.(\d+\.)?w2\.weight": ("hidden_size", "moe_intermediate_size"),
+    r"hc_(attn|ffn)_fn": ("(2 + hc_mult) * hc_mult", "hc_mult * hidden_size"),
+    r"hc_(attn|ffn)_base": ("(2 + hc_mult) * hc_mult",),
+    r"hc_head_fn": ("hc_mult", "hc_mult * hidden_size"),
+    r"hc_head_base": ("hc_mult",),
     r"mlp\.gate\.weight": ("n_routed_experts", "hidden_size"),
     r"e_score_correction_bias": ("n_routed_experts",),
     r"mlp\.(gate|up)_proj\.weight": ("intermediate_size", "hidden_size"),
@@ -37,6 +85,9 @@ SHAPES = {
 }
 # Part of a name, and the fields that say whether there is such a tensor.
 PRESENCE = {
+    r"tid2eid|ffn\.gate\.bias": ("mlp_layer_types",),
+    r"\.attn\.(compressor|indexer)": ("layer_types",),
+    r"self_attn\.indexer": ("model_type",),
     r"\.bias$": ("attention_bias",),
     r"lm_head": ("tie_word_embeddings",),
     r"e_score_correction_bias": ("model_type",),
@@ -44,13 +95,22 @@ PRESENCE = {
     r"shared_experts": ("n_shared_experts", "first_k_dense_replace"),
     r"\.experts\.": ("n_routed_experts", "first_k_dense_replace"),
     r"\.mlp\.": ("first_k_dense_replace",),
+    r"\.ffn\.": ("n_routed_experts",),
 }
 
 
 def layer_of(name: str) -> int | None:
     """The number of the layer that a tensor belongs to."""
-    found = re.match(r"model\.layers\.(\d+)\.", name)
+    found = re.match(r"(?:model\.)?layers\.(\d+)\.", name)
     return int(found[1]) if found else None
+
+
+def official_name(name: str, config: DeepSeekConfig) -> str:
+    """The name in an official file of a tensor of ours, or of one that transformers wrote."""
+    if config.model_type == "deepseek_v4":
+        for ours, official in V4:
+            name = re.sub(ours, official, name)
+    return name
 
 
 def unstack(name: str, tensor: Tensor) -> dict[str, Tensor]:
@@ -71,12 +131,19 @@ def official_tensors(model: DeepSeekForCausalLM) -> dict[str, Tensor]:
     state = model.state_dict()
     if model.config.tie_word_embeddings:
         del state["lm_head.weight"]
-    return {official: part for name, tensor in state.items() for official, part in unstack(name, tensor).items()}
+    parts = (part for name, tensor in state.items() for part in unstack(name, tensor).items())
+    return {official_name(name, model.config): part for name, part in parts}
 
 
 def stacked_tensors(model: DeepSeekForCausalLM) -> dict[str, Tensor]:
     """The stacks of experts, under the names that the model and transformers give them in memory."""
-    return {name: tensor for name, tensor in model.state_dict().items() if unstack(name, tensor).keys() != {name}}
+    stacks = {name: tensor for name, tensor in model.state_dict().items() if unstack(name, tensor).keys() != {name}}
+    return {official_name(name, model.config): tensor for name, tensor in stacks.items()}
+
+
+def unstacked_names(name: str, tensor: Tensor, config: DeepSeekConfig) -> list[str]:
+    """The official names of the matrices in a stack that a file holds under `name`."""
+    return [official_name(part, config) for part in unstack(name, tensor)]
 
 
 def copied_tensors(model: DeepSeekForCausalLM) -> dict[str, Tensor]:
@@ -106,4 +173,6 @@ def deciding_fields(name: str, config: DeepSeekConfig, whole_layer: bool) -> str
         fields = ("num_hidden_layers", "num_nextn_predict_layers")
     else:
         fields = next((fields for part, fields in PRESENCE.items() if re.search(part, name)), ("model_type",))
-    return ", ".join(f"{field} {getattr(config, field)}" for field in fields)
+    values = [getattr(config, field) for field in fields]
+    of_layer = [value[layer] if isinstance(value, tuple) and layer is not None else value for value in values]
+    return ", ".join(f"{field} {value}" for field, value in zip(fields, of_layer, strict=True))

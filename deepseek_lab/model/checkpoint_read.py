@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 
 from deepseek_lab.config import DeepSeekConfig
 from deepseek_lab.model.checkpoint_files import CheckpointError, StoredTensor, open_safetensors
-from deepseek_lab.model.checkpoint_names import official_tensors, stacked_tensors
+from deepseek_lab.model.checkpoint_names import official_name, official_tensors, stacked_tensors
 from deepseek_lab.model.decoder import DeepSeekForCausalLM
 from deepseek_lab.model.fp8 import dequantise
 
@@ -61,13 +61,14 @@ def build(config: DeepSeekConfig, mtp: bool) -> DeepSeekForCausalLM:
 
 
 def allocate(model: DeepSeekForCausalLM, device, dtype: torch.dtype) -> None:
-    """Memory for a model that was built on the meta device. The router's bias is in fp32, whatever the dtype."""
+    """Memory for a model that was built on the meta device. A router's bias is in fp32, whatever the dtype."""
     made = {old: nn.Parameter(torch.empty(old.shape, dtype=dtype, device=device)) for old in model.parameters()}
     for module in model.modules():
         for name, old in list(module.named_parameters(recurse=False)):
             setattr(module, name, made[old])  # tied weights stay one
         for name, old in list(module.named_buffers(recurse=False)):
-            setattr(module, name, torch.empty(old.shape, dtype=torch.float32, device=device))
+            kind = torch.float32 if old.is_floating_point() else old.dtype
+            setattr(module, name, torch.empty(old.shape, dtype=kind, device=device))
 
 
 def fill(
@@ -77,7 +78,7 @@ def fill(
     places = {**official_tensors(model), **stacked_tensors(model)}
     reader = Reader()
     for tensor, scale in pairs:
-        read_into(places[tensor.name], reader, tensor, scale, block)
+        read_into(places[official_name(tensor.name, model.config)], reader, tensor, scale, block)
 
 
 def refuse_other_head(model: DeepSeekForCausalLM, tensor: StoredTensor) -> None:

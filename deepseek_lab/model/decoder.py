@@ -1,9 +1,9 @@
 """The whole model: token ids in, a score for every possible next token out.
 
 embedding, L blocks of attention and feed-forward, a norm, an output head. Equal to transformers'
-`DeepseekV2ForCausalLM` and `DeepseekV3ForCausalLM` on the same weights, and named like them
-(`tests/parity/test_model_parity.py`). Sources: DeepSeek-V2 (https://arxiv.org/abs/2405.04434), DeepSeek-V3
-(https://arxiv.org/abs/2412.19437).
+`DeepseekV2ForCausalLM`, `DeepseekV3ForCausalLM`, `DeepseekV32ForCausalLM` and `DeepseekV4ForCausalLM` on the same
+weights (`tests/parity/test_model_parity.py`, `test_whole_models_parity.py`). Sources: DeepSeek-V2
+(https://arxiv.org/abs/2405.04434), DeepSeek-V3 (https://arxiv.org/abs/2412.19437), the reports on V3.2 and V4.
 """
 
 import torch
@@ -14,13 +14,14 @@ from deepseek_lab.attention.dot_product import causal_mask
 from deepseek_lab.attention.norm import RMSNorm
 from deepseek_lab.attention.rope import rotary_table
 from deepseek_lab.config import DeepSeekConfig, require
-from deepseek_lab.model.block import DecoderBlock
+from deepseek_lab.model.block import DecoderBlock, StreamBlock
 from deepseek_lab.model.cache import ModelCache
+from deepseek_lab.model.hyper_connections import HyperHead
 from deepseek_lab.model.mtp import MultiTokenPrediction
 
 
 class DeepSeekModel(nn.Module):
-    """Everything but the output head: (B, T) ids -> (B, T, M).
+    """Everything but the output head: (B, T) ids -> (B, T, M). V2, V3 and V3.2.
 
     `layers` holds the L blocks, and after them, as in the official checkpoints, the multi-token prediction modules.
     """
@@ -44,8 +45,33 @@ class DeepSeekModel(nn.Module):
         return self.norm(x)
 
 
+class DeepSeekStreamModel(nn.Module):
+    """V4: every token starts as `hc_mult` equal streams, and the last layer's are made one by a head of their own."""
+
+    def __init__(self, config: DeepSeekConfig, mtp: bool):
+        super().__init__()
+        require(not mtp, "mtp", True, "False: V4's prediction modules are not part of this package")
+        self.config = config
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.layers = nn.ModuleList(StreamBlock(config, layer) for layer in range(config.num_hidden_layers))
+        self.hc_head = HyperHead(config.hidden_size, config.hc_mult, config.hc_eps, config.rms_norm_eps)
+        self.norm = RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
+
+    def forward(self, input_ids: Tensor, cache: ModelCache | None = None, mask: Tensor | None = None) -> Tensor:
+        require(mask is None, "attention_mask", "a mask", "None in V4: compressed entries would mix padding in")
+        start, count = 0 if cache is None else cache.length, input_ids.shape[1]
+        streams = self.embed_tokens(input_ids)[:, :, None].expand(-1, -1, self.config.hc_mult, -1)
+        tables = {}  # one for windows alone, one for layers with entries
+        for i, block in enumerate(self.layers):
+            plain, attention = self.config.compress_ratio(i) == 0, block.self_attn
+            if plain not in tables:
+                tables[plain] = attention.rotary(start, count, input_ids.device)
+            streams = block(streams, input_ids, cache.layers[i] if cache else None, tables[plain])
+        return self.norm(self.hc_head(streams))
+
+
 class DeepSeekForCausalLM(nn.Module):
-    """A DeepSeek-V2 or -V3 model. `model(input_ids)`: (B, T) -> logits (B, T, V).
+    """A DeepSeek model, V2 to V4. `model(input_ids)`: (B, T) -> logits (B, T, V).
 
     Under `torch.device("meta")` it has shapes and no memory: 671 billion parameters in seconds. With `mtp`, it also
     holds the config's `num_nextn_predict_layers` multi-token prediction modules (`deepseek_lab.model.mtp`); they serve
@@ -55,7 +81,7 @@ class DeepSeekForCausalLM(nn.Module):
     def __init__(self, config: DeepSeekConfig, mtp: bool = False):
         super().__init__()
         self.config = config
-        self.model = DeepSeekModel(config, mtp)
+        self.model = (DeepSeekStreamModel if config.model_type == "deepseek_v4" else DeepSeekModel)(config, mtp)
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         if config.tie_word_embeddings:
             self.lm_head.weight = self.model.embed_tokens.weight
@@ -66,8 +92,9 @@ class DeepSeekForCausalLM(nn.Module):
     ) -> Tensor:
         """With a `cache`, the tokens follow those it holds, and are added to it.
 
-        `attention_mask` (B, T): 1 for tokens, 0 for padding, which nobody looks at; without a cache only. What comes
-        out at padding means nothing. Raises `ValueError` for ids outside the vocabulary and for what doesn't fit.
+        `attention_mask` (B, T): 1 for tokens, 0 for padding, which nobody looks at; without a cache only, and not in
+        V4. What comes out at padding means nothing. Raises `ValueError` for ids outside the vocabulary and for what
+        doesn't fit.
         """
         return self.lm_head(self.hidden_states(input_ids, cache, attention_mask))
 
@@ -132,12 +159,14 @@ def padding_mask(attention_mask: Tensor, shape: tuple[int, int]) -> Tensor:
 
 @torch.no_grad()
 def initialise(module: nn.Module, std: float) -> None:
-    """Fill a module's own parameters: matrices and stacks of matrices random, norms with 1, biases with 0."""
+    """Fill a module's own parameters: matrices and stacks of matrices random, norms and scales 1, biases 0."""
     for name, parameter in module.named_parameters(recurse=False):
-        if parameter.dim() >= 2:
+        if name in ("bias", "ape", "attn_sink", "base", "hc_base"):
+            nn.init.zeros_(parameter)
+        elif parameter.dim() >= 2:
             nn.init.normal_(parameter, std=std)
         else:
-            nn.init.constant_(parameter, 0.0 if name == "bias" else 1.0)
+            nn.init.ones_(parameter)
 
 
 def next_token_logits(model: DeepSeekForCausalLM, input_ids: Tensor, cache: ModelCache | None = None) -> Tensor:

@@ -33,9 +33,11 @@ class DeepSeekMoE(nn.Module):
             self.shared_experts = SwiGLU(gate.hidden_size, moe_intermediate_size * n_shared_experts, swiglu_limit)
 
     @classmethod
-    def from_config(cls, config: DeepSeekConfig) -> "DeepSeekMoE":
-        """The mixture-of-experts layer of a DeepSeek-V2 or -V3 model."""
-        return cls(TopKRouter.from_config(config), config.moe_intermediate_size, config.n_shared_experts)
+    def from_config(cls, config: DeepSeekConfig, layer: int = 0) -> "DeepSeekMoE":
+        """The mixture-of-experts layer of a DeepSeek model. In V4 it depends on the `layer` who chooses."""
+        hashed = config.mlp_layer_types is not None and config.mlp_layer_types[layer] == "hash_moe"
+        router = (HashRouter if hashed else TopKRouter).from_config(config)
+        return cls(router, config.moe_intermediate_size, config.n_shared_experts, config.swiglu_limit)
 
     def forward(self, x: Tensor, input_ids: Tensor | None = None) -> Tensor:
         routing = self.gate(x, input_ids)

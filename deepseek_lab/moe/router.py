@@ -135,10 +135,12 @@ class TopKRouter(_Router):
 
     @classmethod
     def from_config(cls, config: DeepSeekConfig) -> "TopKRouter":
-        """The router of a DeepSeek-V2 or -V3 layer. `ValueError` for settings that their official code ignores."""
+        """The router of a DeepSeek layer. `ValueError` for settings that the official code ignores."""
         official = {
             "deepseek_v2": ("softmax", ("greedy", "group_limited_greedy")),
             "deepseek_v3": ("sigmoid", ("noaux_tc",)),
+            "deepseek_v32": ("sigmoid", ("noaux_tc",)),
+            "deepseek_v4": ("sqrtsoftplus", ("noaux_tc",)),
         }
         scoring, methods = official[config.model_type]
         require(
@@ -238,6 +240,18 @@ class HashRouter(_Router):
         first = torch.arange(vocab_size)[:, None] * num_experts_per_tok
         table = (first + torch.arange(num_experts_per_tok)) % n_routed_experts
         self.register_buffer("tid2eid", table)
+
+    @classmethod
+    def from_config(cls, config: DeepSeekConfig) -> "HashRouter":
+        """The router of one of V4's hashed layers."""
+        fields = ["scoring_func", "norm_topk_prob", "routed_scaling_factor"]
+        return cls(
+            config.hidden_size,
+            config.n_routed_experts,
+            config.num_experts_per_tok,
+            config.vocab_size,
+            **{field: getattr(config, field) for field in fields},
+        )
 
     def forward(self, x: Tensor, input_ids: Tensor | None = None) -> Routing:
         scores = self.scores(x)

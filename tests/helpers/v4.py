@@ -54,6 +54,7 @@ def clear(scores: torch.Tensor | None, topk: int) -> bool:
     """Whether the last score that is picked is clearly above the first that isn't, for every query."""
     if scores is None or scores.shape[-1] <= topk:
         return True
+    scores = scores.masked_fill(scores < -1e30, float("-inf"))  # some masks are the least number instead
     best = scores.topk(topk + 1, dim=-1).values
     gap = best[..., topk - 1] - best[..., topk]
     finite = scores[scores.isfinite()]
