@@ -4,12 +4,13 @@ Every count is checked against models on the meta device, ours and transformers'
 parameter is a trained number; the routers' correction biases are buffers and not counted, as in DeepSeek's figures.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from deepseek_lab.attention.cache_size import cache_bytes as bytes_of
 from deepseek_lab.attention.cache_size import latent_elements
 from deepseek_lab.attention.latent import attention_flops
 from deepseek_lab.config import DeepSeekConfig, is_whole, require
+from deepseek_lab.config_fields import SLIDING, SPARSE
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Block:
     name: str
     kind: str  # embedding, dense, moe, norm, head or mtp
     parts: tuple[Part, ...]
-    cached: int = 0  # numbers per token
+    cached: float = 0  # numbers per token; with V4's entries, which stand for several tokens, not a whole number
 
     @property
     def parameters(self) -> int:
@@ -53,12 +54,16 @@ def anatomy(config: DeepSeekConfig, mtp: bool = False) -> list[Block]:
     vocabulary = _part(config, "embed_tokens", "vocab_size", "hidden_size", multiplies=False)
     blocks = [Block("embedding", "embedding", (vocabulary,))]
     blocks += [_decoder_block(config, layer) for layer in range(config.num_hidden_layers)]
+    if config.hc_mult is not None:
+        blocks.append(Block("streams to one", "norm", (_streams(config, "hc_head", "hc_mult", scales=1),)))
     blocks.append(Block("norm", "norm", (_norm(config, "norm"),)))
     head = _part(config, "lm_head", "vocab_size", "hidden_size")
     if config.tie_word_embeddings:  # it is the embedding, used a second time
         head = Part(head.name, 0, 0, "the embedding's own", multiplies=True)
     blocks.append(Block("head", "head", (head,)))
     if mtp:
+        v4 = config.model_type == "deepseek_v4"
+        require(not v4, "mtp", True, "False: V4's prediction modules are not part of this package")
         blocks += [_mtp_block(config, number) for number in range(config.num_nextn_predict_layers)]
     return blocks
 
@@ -79,7 +84,7 @@ def activated_parameters(config: DeepSeekConfig, embedding: bool = True) -> int:
 
 
 def mtp_parameters(config: DeepSeekConfig, activated: bool = False, projection: bool = True) -> int:
-    """The prediction modules' parameters, or those that a token uses. Embedding and head are the model's.
+    """The prediction modules' parameters, or those that a token uses. Embedding and head are the model's. Not V4's.
 
     DeepSeek's README_WEIGHTS says 11.5 billion for V3: that is without `eh_proj`, which `projection` counts.
     """
@@ -90,6 +95,8 @@ def mtp_parameters(config: DeepSeekConfig, activated: bool = False, projection: 
 
 def _product_flops(config: DeepSeekConfig) -> int:
     """Operations of one token's products with weights, but for kv_b: attention counts that."""
+    takes = "deepseek_v2 or deepseek_v3: what a query costs where it reads a choice of tokens is not counted here"
+    require(config.model_type in ("deepseek_v2", "deepseek_v3"), "model_type", config.model_type, takes)
     weights = sum(block.products for block in anatomy(config))
     if config.tie_word_embeddings:
         weights += config.vocab_size * config.hidden_size  # the head multiplies with the embedding
@@ -124,9 +131,9 @@ def training_flops(config: DeepSeekConfig, tokens: int) -> float:
 
 
 def cache_bytes(config: DeepSeekConfig, tokens: int, batch_size: int = 1, bits: int = 16) -> int:
-    """Bytes of the cache for `tokens` tokens of each of `batch_size` sequences."""
-    elements = latent_elements(config.kv_lora_rank, config.qk_rope_head_dim)
-    return bytes_of(elements, config.num_hidden_layers, tokens, bits, batch_size)
+    """Bytes of the cache for `tokens` tokens of each of `batch_size` sequences. In V4 without what windows hold."""
+    per_token = sum(block.cached for block in anatomy(config))
+    return bytes_of(per_token, 1, tokens, bits, batch_size)
 
 
 def _require_tokens(tokens: int) -> None:
@@ -189,7 +196,72 @@ def _attention(config: DeepSeekConfig) -> list[Part]:
         if config.q_lora_rank is not None:
             biased.insert(0, ("q_a_proj.bias", "q_lora_rank"))
         parts += [_norm(config, f"self_attn.{name}", field) for name, field in biased]
+    if config.model_type == "deepseek_v32":
+        parts += [
+            part("indexer.wq_b", "q_lora_rank", "index_n_heads", "index_head_dim"),
+            part("indexer.wk", "hidden_size", "index_head_dim"),
+            _part(config, "self_attn.indexer.k_norm", 2, "index_head_dim", multiplies=False),
+            part("indexer.weights_proj", "hidden_size", "index_n_heads"),
+        ]
     return parts
+
+
+def _compressed_attention(config: DeepSeekConfig, layer: int) -> list[Part]:
+    """V4's, under the names of its checkpoints."""
+
+    def part(name: str, *factors: str | int, multiplies: bool = True) -> Part:
+        return _part(config, f"attn.{name}", *factors, multiplies=multiplies)
+
+    def compressor(name: str, width: str, ratio: int) -> list[Part]:
+        lap = 2 if kind == SPARSE else 1
+        return [
+            part(f"{name}.wkv", lap, "hidden_size", width),
+            part(f"{name}.wgate", lap, "hidden_size", width),
+            part(f"{name}.ape", lap, ratio, width, multiplies=False),
+            part(f"{name}.norm", width, multiplies=False),
+        ]
+
+    kind, ratio = config.layer_types[layer], config.compress_ratio(layer)
+    parts = [
+        part("wq_a", "hidden_size", "q_lora_rank"),
+        part("q_norm", "q_lora_rank", multiplies=False),
+        part("wq_b", "q_lora_rank", "num_attention_heads", "head_dim"),
+        part("wkv", "hidden_size", "head_dim"),
+        part("kv_norm", "head_dim", multiplies=False),
+        part("attn_sink", "num_attention_heads", multiplies=False),
+        part("wo_a", "num_attention_heads", "head_dim", "o_lora_rank"),
+        part("wo_b", "o_groups", "o_lora_rank", "hidden_size"),
+    ]
+    if kind != SLIDING:
+        parts += compressor("compressor", "head_dim", ratio)
+    if kind == SPARSE:
+        parts += [
+            part("indexer.wq_b", "q_lora_rank", "index_n_heads", "index_head_dim"),
+            part("indexer.weights_proj", "hidden_size", "index_n_heads"),
+            *compressor("indexer.compressor", "index_head_dim", ratio),
+        ]
+    return parts
+
+
+def _streams(config: DeepSeekConfig, name: str, weights: str, scales: int) -> Part:
+    """Hyper-connections: one matrix from all streams to the weights, an offset for each weight, and a few scales."""
+    n, hidden = config.hc_mult, config.hidden_size
+    rows = {"hc_mult": n, "(2 + hc_mult) hc_mult": (2 + n) * n}[weights]
+    total = rows * (n * hidden + 1) + scales
+    formula = (
+        f"{weights} x (hc_mult x hidden_size + 1) + {scales} = {rows:,} x {n * hidden + 1:,} + {scales} = {total:,}"
+    )
+    return Part(name, total, total, formula)
+
+
+def _cached(config: DeepSeekConfig, layer: int) -> float:
+    """Numbers that this layer keeps for a token, in the long run."""
+    if config.model_type != "deepseek_v4":
+        latent = latent_elements(config.kv_lora_rank, config.qk_rope_head_dim)
+        return latent + (config.index_head_dim if config.model_type == "deepseek_v32" else 0)
+    kind, ratio = config.layer_types[layer], config.compress_ratio(layer)
+    width = config.head_dim + (config.index_head_dim if kind == SPARSE else 0)
+    return 0 if kind == SLIDING else width / ratio
 
 
 def _experts(config: DeepSeekConfig) -> list[Part]:
@@ -203,12 +275,21 @@ def _experts(config: DeepSeekConfig) -> list[Part]:
 
 
 def _decoder_block(config: DeepSeekConfig, layer: int, dense: bool | None = None) -> Block:
+    if config.model_type == "deepseek_v4":
+        return _stream_block(config, layer)
     dense = layer < config.first_k_dense_replace if dense is None else dense
     feed_forward = [_part(config, "mlp", 3, "hidden_size", "intermediate_size")] if dense else _experts(config)
     norms = [_norm(config, name) for name in ("input_layernorm", "post_attention_layernorm")]
-    cached = latent_elements(config.kv_lora_rank, config.qk_rope_head_dim)
     parts = (norms[0], *_attention(config), norms[1], *feed_forward)
-    return Block(f"layer {layer}", "dense" if dense else "moe", parts, cached)
+    return Block(f"layer {layer}", "dense" if dense else "moe", parts, _cached(config, layer))
+
+
+def _stream_block(config: DeepSeekConfig, layer: int) -> Block:
+    norms = [_norm(config, name) for name in ("attn_norm", "ffn_norm")]
+    wiring = [_streams(config, name, "(2 + hc_mult) hc_mult", scales=3) for name in ("hc_attn", "hc_ffn")]
+    experts = [replace(part, name=part.name.replace("mlp.", "ffn.")) for part in _experts(config)]
+    parts = (wiring[0], norms[0], *_compressed_attention(config, layer), wiring[1], norms[1], *experts)
+    return Block(f"layer {layer}", "moe", parts, _cached(config, layer))
 
 
 def _mtp_block(config: DeepSeekConfig, number: int) -> Block:
