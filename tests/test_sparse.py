@@ -176,3 +176,17 @@ def test_wrong_sizes_are_named(fields):
 def test_a_wrong_topk_is_named(topk):
     with pytest.raises(ValueError, match="index_topk: got"):
         select(torch.zeros(1, 2, 2), topk)
+
+
+def test_choosing_some_queries_at_a_time(monkeypatch):
+    """What doesn't fit into memory at once is chosen in pieces, with the same result."""
+    torch.manual_seed(0)
+    config = DeepSeekConfig(
+        hidden_size=24, num_attention_heads=2, q_lora_rank=12, kv_lora_rank=16, qk_nope_head_dim=12,
+        qk_rope_head_dim=4, v_head_dim=8, rope_scaling=None,
+    )  # fmt: skip
+    module = SparseLatentAttention(config, index_topk=5, index_n_heads=16, index_head_dim=8)
+    x = torch.randn(2, 37, 24)
+    whole = module(x)
+    monkeypatch.setattr("deepseek_lab.attention.sparse.PIECE", 2 * 37 * 7)
+    torch.testing.assert_close(module(x), whole)

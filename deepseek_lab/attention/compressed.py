@@ -19,7 +19,7 @@ from deepseek_lab.attention.compressor import Compressor, OpenWindow, compressed
 from deepseek_lab.attention.multi_head import check_hidden_states
 from deepseek_lab.attention.norm import RMSNorm
 from deepseek_lab.attention.rope import rope_cos_sin, rope_frequencies
-from deepseek_lab.attention.sparse import index_scores, indexer_loss, select
+from deepseek_lab.attention.sparse import choose, index_scores, indexer_loss, select
 from deepseek_lab.attention.window import attend_near_and_far, sees_entries, sees_near, weights_masked
 from deepseek_lab.config import DeepSeekConfig, require
 from deepseek_lab.config_fields import SLIDING, SPARSE
@@ -38,10 +38,14 @@ class CompressedIndexer(nn.Module):
 
     def forward(self, hidden_states: Tensor, c_q: Tensor, keys: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
         """(B, T, M), the queries' latent (B, T, C_q), all entries' keys (B, E, D) -> scores (B, T, E), in fp32."""
+        q, weights = self.queries(hidden_states, c_q, rotary)
+        return index_scores(q, keys, weights)
+
+    def queries(self, hidden_states: Tensor, c_q: Tensor, rotary: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Each head's query (B, J, T, D), rotated, and how much it counts, (B, T, J) in fp32 at least."""
         q = turn(self.wq_b(c_q).unflatten(-1, (self.heads, self.width)).transpose(1, 2), rotary)
         weights = self.weights_proj(hidden_states)
-        weights = weights.to(torch.promote_types(weights.dtype, torch.float32)) * self.heads**-0.5
-        return index_scores(q, keys, weights)
+        return q, weights.to(torch.promote_types(weights.dtype, torch.float32)) * self.heads**-0.5
 
 
 class CompressedAttention(nn.Module):
@@ -84,9 +88,12 @@ class CompressedAttention(nn.Module):
         if self.kind == SPARSE:
             with torch.no_grad():  # a choice has no gradient
                 index_keys = self._compress("indexer", self.indexer.compressor, hidden_states, cache, opened)
-                scores = self.indexer(hidden_states, c_q, index_keys, rotary)
-                seen = sees_entries(start, scores.shape[1], scores.shape[2], self.ratio, scores.device)
-                chosen = select(scores, self.config.index_topk, seen)
+                q_index, weights = self.indexer.queries(hidden_states, c_q, rotary)
+                entries, device = index_keys.shape[1], q.device
+                chosen = choose(
+                    q_index, index_keys, weights, self.config.index_topk,
+                    lambda first, count: sees_entries(start + first, count, entries, self.ratio, device),
+                )  # fmt: skip
         window = self.config.sliding_window
         output = attend_near_and_far(q, near, far, chosen, self.attn_sink, self.scale, window, self.ratio, start)
         if cache is not None:

@@ -7,6 +7,8 @@ transformers' `DeepseekV32Indexer`, to which this is equal (`tests/parity/test_s
 official code are left out, as there: a Hadamard rotation, which changes no dot product, and FP8.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -104,6 +106,18 @@ def select(scores: Tensor, topk: int, seen: Tensor | None = None) -> Tensor:
     scores = scores.masked_fill(~seen, float("-inf"))
     best, chosen = scores.topk(min(topk, keys), dim=-1, sorted=False)
     return chosen.masked_fill(best == float("-inf"), -1)
+
+
+def choose(q: Tensor, keys: Tensor, weights: Tensor, topk: int, seen: Callable[[int, int], Tensor]) -> Tensor:
+    """`select` from `index_scores`, some queries at a time: the scores of all together may not fit into memory.
+
+    `seen(first, count)` gives those queries' rows of the mask, (…, count, S). -> (B, T, K), without gradients.
+    """
+    with torch.no_grad():
+        step = max(1, PIECE // max(1, len(q) * keys.shape[1]))
+        parts = zip(range(0, q.shape[2], step), q.split(step, dim=2), weights.split(step, dim=1), strict=True)
+        chosen = [select(index_scores(some, keys, w), topk, seen(first, some.shape[2])) for first, some, w in parts]
+        return torch.cat(chosen, dim=1)
 
 
 def indexer_loss(scores: Tensor, weights: Tensor, chosen: Tensor | None = None) -> Tensor:

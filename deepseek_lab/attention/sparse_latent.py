@@ -5,7 +5,7 @@ from torch import Tensor
 
 from deepseek_lab.attention.cache import AttentionCache
 from deepseek_lab.attention.latent import MultiHeadLatentAttention, absorbing_is_cheaper
-from deepseek_lab.attention.sparse import LightningIndexer, attend_gathered, select
+from deepseek_lab.attention.sparse import LightningIndexer, attend_gathered, choose
 from deepseek_lab.config import DeepSeekConfig, is_whole, require
 
 
@@ -62,14 +62,28 @@ class SparseLatentAttention(MultiHeadLatentAttention):
             else:
                 output = self.attend_expanded(q_nope, q_pe, *kept, mask)
         else:
-            with torch.no_grad():
-                scores = self.indexer(hidden_states, c_q, index_keys, rotary)
-                chosen = select(scores, self.index_topk, None if mask is None else mask[:, 0])
+            chosen = self._choose(hidden_states, c_q, index_keys, rotary, mask)
             w_uk, w_uv = self.up_projections()
             q = torch.cat([torch.einsum("bhtd,hdc->bhtc", q_nope, w_uk), q_pe], dim=-1)  # (B, H, T, C + R)
             latent = attend_gathered(q, entries, widths[0], chosen, self.scale)
             output = torch.einsum("bhtc,hdc->bhtd", latent, w_uv)
         return self.o_proj(output.transpose(1, 2).flatten(2))
+
+    def _choose(
+        self, hidden_states: Tensor, c_q: Tensor, index_keys: Tensor, rotary: tuple[Tensor, Tensor], mask: Tensor | None
+    ) -> Tensor:
+        """The tokens that each query reads: (B, T, K), the queries being the last T of S tokens."""
+        queries, keys, device = hidden_states.shape[1], index_keys.shape[1], hidden_states.device
+
+        def seen(first: int, count: int) -> Tensor:
+            if mask is not None:
+                return mask[:, 0, first : first + count]
+            place = torch.arange(first, first + count, device=device)[:, None] + keys - queries
+            return torch.arange(keys, device=device) <= place
+
+        with torch.no_grad():
+            q, weights = self.indexer.queries(c_q, rotary), self.indexer.weights(hidden_states)
+            return choose(q, index_keys, weights, self.index_topk, seen)
 
     def new_cache(self, batch_size: int, max_length: int) -> AttentionCache:
         """An empty cache: per token the latent and rotated key (C + R numbers), and the indexer's key."""
