@@ -11,10 +11,15 @@ import torch
 from deepseek_lab.course import progress
 from deepseek_lab.course.compare import first_difference
 from deepseek_lab.course.exercises import NOT_ATTEMPTED
-from deepseek_lab.exercises import attention, moe, pretraining
+from deepseek_lab.exercises import attention, hierarchical, moe, pretraining
 
 ROOT = Path(__file__).resolve().parents[1]
-CHAPTERS = {"01_attention": attention, "03_moe_routing": moe, "04_pretraining": pretraining}
+CHAPTERS = {
+    "01_attention": attention,
+    "02_hierarchical_attention": hierarchical,
+    "03_moe_routing": moe,
+    "04_pretraining": pretraining,
+}
 ALL = [(chapter, exercise) for chapter, module in CHAPTERS.items() for exercise in module.ALL]
 each = pytest.mark.parametrize("chapter, exercise", ALL, ids=lambda value: getattr(value, "name", value))
 

@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "training": {"config", "linear", "attention", "moe", "model"},
     "viz": set(),
     "course": set(),
-    "exercises": {"config", "attention", "moe", "model", "inference", "training", "course"},
+    "exercises": {"config", "config_fields", "attention", "moe", "model", "inference", "training", "course"},
     "__init__": {"config", "attention", "moe", "model", "inference", "training"},
 }
 

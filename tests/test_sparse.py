@@ -161,6 +161,30 @@ def test_warm_up_teaches_the_indexer_where_attention_looks():
     assert after > before + 0.5 * (best - before)
 
 
+@pytest.mark.parametrize("sparse_stage", [False, True])
+def test_a_layer_teaches_its_indexer_and_nothing_else(sparse_stage):
+    torch.manual_seed(0)
+    config = DeepSeekConfig(
+        hidden_size=24, num_attention_heads=2, q_lora_rank=12, kv_lora_rank=16, qk_nope_head_dim=12,
+        qk_rope_head_dim=4, v_head_dim=8, rope_scaling=None,
+    )  # fmt: skip
+    layer, x = SparseLatentAttention(config, index_topk=5, index_n_heads=4, index_head_dim=8), torch.randn(2, 19, 24)
+    table = layer.rotary(x, None)
+    scores = layer.indexer(x, layer.query_latent(x), layer.indexer.keys(x, table), table)
+    chosen = select(scores, 5) if sparse_stage else None
+    before = layer.index_loss(x.requires_grad_(), sparse_stage)
+    torch.testing.assert_close(before, indexer_loss(scores, layer.attention_weights(x), chosen))
+    before.backward()
+    assert x.grad is None
+    assert all((p.grad is not None) == name.startswith("indexer.") for name, p in layer.named_parameters())
+    optimizer = torch.optim.AdamW(layer.indexer.parameters(), lr=1e-2)
+    for _ in range(20):
+        optimizer.zero_grad()
+        layer.index_loss(x, sparse_stage).backward()
+        optimizer.step()
+    assert layer.index_loss(x, sparse_stage).item() < 0.9 * before.item()
+
+
 @pytest.mark.parametrize(
     "fields",
     [dict(qk_rope_head_dim=3), dict(qk_rope_head_dim=10), dict(index_n_heads=0), dict(hidden_size=True)],

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from transformers import AutoTokenizer
 
 from deepseek_lab import load_pretrained
-from deepseek_lab.attention.sparse import select
+from deepseek_lab.attention.sparse import caught
 from deepseek_lab.attention.window import sees_entries
 from deepseek_lab.model.lab_indexers import LAYER, RATES, LabIndexers, LayerInput
 from deepseek_lab.training.data import pack, python_documents
@@ -27,29 +27,23 @@ TOKENS, ENTRIES = 16, 4
 
 
 @torch.no_grad()
-def caught(indexers: LabIndexers, seen: LayerInput) -> dict[str, tuple[float, float]]:
+def shares(indexers: LabIndexers, seen: LayerInput) -> dict[str, tuple[float, float]]:
     """Share of the attention to what may be chosen that falls on the chosen, and the best that a choice could get."""
-    shares, weights = {}, seen.weights.sum(dim=1)
-    weights = weights / weights.sum(dim=-1, keepdim=True)
-    shares["tokens"] = _share(indexers.token_scores(seen), weights, TOKENS, None)
+    weights = seen.weights
+    found = {"tokens": _share(indexers.token_scores(seen), weights, TOKENS, None)}
     for rate in RATES:
         scores = indexers.entry_scores(seen, rate)
         tokens, entries = scores.shape[1:]
         complete = sees_entries(0, tokens, entries, rate)
         of_entry = weights[..., : entries * rate].unflatten(-1, (entries, rate)).sum(dim=-1) * complete
-        of_entry = of_entry / of_entry.sum(dim=-1, keepdim=True).clamp_min(1e-20)
-        shares[str(rate)] = _share(scores, of_entry, ENTRIES, complete)
-    return shares
+        found[str(rate)] = _share(scores, of_entry, ENTRIES, complete)
+    return found
 
 
 def _share(scores, weights, topk, seen) -> tuple[float, float]:
-    late = slice(LENGTH // 2, None)  # queries with much to choose from
-
-    def mass(by) -> float:
-        chosen = select(by, topk, seen)
-        return float((weights.gather(-1, chosen.clamp_min(0)) * (chosen >= 0))[:, late].sum(dim=-1).mean())
-
-    return round(mass(scores), 3), round(mass(weights), 3)
+    """Mean over queries with much to choose from."""
+    both = [caught(by, weights, topk, seen)[:, LENGTH // 2 :].mean() for by in (scores, weights.sum(dim=1))]
+    return round(both[0].item(), 3), round(both[1].item(), 3)
 
 
 def main() -> int:
@@ -62,7 +56,7 @@ def main() -> int:
     train, held_out = (pack(tokenizer, texts) for texts in (documents.train, documents.validation))
     windows = held_out[: 16 * LENGTH].view(16, LENGTH)
     indexers = LabIndexers(model.config)
-    before = caught(indexers, LayerInput(model, windows))
+    before = shares(indexers, LayerInput(model, windows))
     optimizer = torch.optim.AdamW(indexers.parameters(), RATE_OF_LEARNING, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE_OF_LEARNING, STEPS)
     for step in range(STEPS):
@@ -74,7 +68,7 @@ def main() -> int:
         schedule.step()
         if step % 50 == 0:
             print(step, {name: round(loss.item(), 3) for name, loss in losses.items()}, flush=True)
-    after = caught(indexers, LayerInput(model, windows))
+    after = shares(indexers, LayerInput(model, windows))
     report = {name: {"untrained": before[name][0], "trained": after[name][0], "best": after[name][1]} for name in after}
     print(json.dumps(report, indent=1))
     about = dict(layer=LAYER, steps=STEPS, batch=BATCH, length=LENGTH, learning_rate=RATE_OF_LEARNING,

@@ -17,7 +17,7 @@ from deepseek_lab.attention.rope import apply_rope
 from deepseek_lab.config import is_whole, require
 from deepseek_lab.linear import Linear
 
-PIECE = 2**24  # numbers, 64 MB: what scores and gathered keys may take at a time
+PIECE = 2**20  # numbers, 4 MB, of scores or gathered keys at a time: memory that is used again costs no page faults
 KEY_NORM_EPS = 1e-6
 
 
@@ -142,6 +142,17 @@ def indexer_loss(scores: Tensor, weights: Tensor, chosen: Tensor | None = None) 
     return (torch.xlogy(target, target) - target * log_q).sum(dim=-1).mean()
 
 
+def caught(scores: Tensor, weights: Tensor, topk: int, seen: Tensor | None = None) -> Tensor:
+    """How much of the attention the choice catches: scores (B, T, S), weights (B, H, T, S) -> (B, T), from 0 to 1.
+
+    `seen` as for `select`. The best possible choice is that by the weights themselves, summed over heads.
+    """
+    target = weights.sum(dim=1)
+    chosen = select(scores, topk, seen)
+    target = target / target.sum(dim=-1, keepdim=True).clamp_min(torch.finfo(target.dtype).tiny)
+    return (target.gather(-1, chosen.clamp_min(0)) * (chosen >= 0)).sum(dim=-1)
+
+
 def attend_masked(q: Tensor, entries: Tensor, v_width: int, chosen: Tensor, scale: float) -> Tensor:
     """To read. q (B, H, T, D) and one entry per token for all heads, (B, S, D) -> (B, H, T, D_v).
 
@@ -167,10 +178,15 @@ def attend_gathered(q: Tensor, entries: Tensor, v_width: int, chosen: Tensor, sc
 
 def _attend_gathered(q: Tensor, entries: Tensor, v_width: int, chosen: Tensor, scale: float) -> Tensor:
     batch, queries, topk = chosen.shape
-    keys = torch.stack([of_one[rows] for of_one, rows in zip(entries, chosen.clamp_min(0), strict=True)])
-    keys = keys.view(batch * queries, topk, -1)
+    keys = gather(entries, chosen)
     by_query = q.transpose(1, 2).flatten(0, 1)  # (B * T, H, D): the heads of one query read the same entries
     scores = torch.bmm(by_query, keys.mT) * scale
     scores = scores.masked_fill((chosen < 0).view(batch * queries, 1, topk), float("-inf"))
     output = torch.bmm(softmax(scores, entries.dtype), keys[..., :v_width])
     return output.unflatten(0, (batch, queries)).transpose(1, 2)
+
+
+def gather(entries: Tensor, chosen: Tensor) -> Tensor:
+    """Each query's own copy of what it chose, (B, S, D) and (B, T, K) -> (B * T, K, D); for -1 the first entry."""
+    keys = torch.stack([of_one[rows] for of_one, rows in zip(entries, chosen.clamp_min(0), strict=True)])
+    return keys.flatten(0, 1)

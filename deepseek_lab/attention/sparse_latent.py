@@ -5,7 +5,7 @@ from torch import Tensor
 
 from deepseek_lab.attention.cache import AttentionCache
 from deepseek_lab.attention.latent import MultiHeadLatentAttention, absorbing_is_cheaper
-from deepseek_lab.attention.sparse import LightningIndexer, attend_gathered, choose
+from deepseek_lab.attention.sparse import LightningIndexer, attend_gathered, choose, indexer_loss, select
 from deepseek_lab.config import DeepSeekConfig, is_whole, require
 
 
@@ -15,7 +15,7 @@ class SparseLatentAttention(MultiHeadLatentAttention):
     As long as there are no more tokens than `index_topk`, all are read and this is MLA itself. Beyond, queries go into
     the latents' space (the absorbed form), where one gathered row serves all heads. Equal to transformers'
     `DeepseekV32Attention` (`tests/parity/test_sparse_parity.py`). Needs compressed queries: the indexer's come from the
-    same latent. No gradient reaches the indexer from here, because a choice has none.
+    same latent. No gradient reaches the indexer from the output, because a choice has none: `index_loss` trains it.
     """
 
     def __init__(
@@ -84,6 +84,18 @@ class SparseLatentAttention(MultiHeadLatentAttention):
         with torch.no_grad():
             q, weights = self.indexer.queries(c_q, rotary), self.indexer.weights(hidden_states)
             return choose(q, index_keys, weights, self.index_topk, seen)
+
+    def index_loss(self, hidden_states: Tensor, sparse: bool = False) -> Tensor:
+        """What teaches the indexer: its distance from the layer's own attention (`indexer_loss`), in nats per query.
+
+        Over all earlier tokens, as in a warm-up, or if `sparse` over those it picks. Only the indexer gets gradients.
+        """
+        with torch.no_grad():
+            hidden_states = hidden_states.detach()
+            rotary = self.rotary(hidden_states, None)
+            c_q, weights = self.query_latent(hidden_states), self.attention_weights(hidden_states)
+        scores = self.indexer(hidden_states, c_q, self.indexer.keys(hidden_states, rotary), rotary)
+        return indexer_loss(scores, weights, select(scores.detach(), self.index_topk) if sparse else None)
 
     def new_cache(self, batch_size: int, max_length: int) -> AttentionCache:
         """An empty cache: per token the latent and rotated key (C + R numbers), and the indexer's key."""

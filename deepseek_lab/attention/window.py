@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from deepseek_lab.attention.dot_product import softmax
-from deepseek_lab.attention.sparse import PIECE
+from deepseek_lab.attention.sparse import PIECE, gather
 
 BLOCK = 128  # queries at a time, at least
 GATHER = 4  # gather chosen entries one by one if there are this many times more of them than are chosen
@@ -68,8 +68,9 @@ def attend_near_and_far(
     """
     batch, heads, queries, _ = q.shape
     step = max(2 * window, BLOCK)
-    reads = step + window + (far.shape[1] if chosen is None else chosen.shape[2])
-    step = max(1, min(step, PIECE // (batch * heads * reads)))
+    gathers = chosen is not None and far.shape[1] > GATHER * chosen.shape[2]
+    per_query = chosen.shape[2] * far.shape[2] if gathers else heads * (step + window + far.shape[1])
+    step = max(1, min(step, PIECE // (batch * per_query)))
     outputs = []
     for first in range(0, queries, step):
         some = q[:, :, first : first + step]
@@ -122,8 +123,7 @@ def _attend_gathered(
     batch, queries, topk = chosen.shape
     heads, rows = q.shape[1], q.flatten(1, 2) * scale
     near = torch.matmul(rows, tokens.mT).unflatten(1, (heads, queries)).masked_fill(~sees, float("-inf"))
-    keys = torch.stack([of_one[picked] for of_one, picked in zip(far, chosen.clamp_min(0), strict=True)])
-    keys = keys.view(batch * queries, topk, -1)
+    keys = gather(far, chosen)  # (B * T, K, D)
     by_query = rows.unflatten(1, (heads, queries)).transpose(1, 2).flatten(0, 1)  # (B * T, H, D)
     scores = torch.bmm(by_query, keys.mT).unflatten(0, (batch, queries))  # (B, T, H, K)
     scores = scores.masked_fill((chosen < 0)[:, :, None], float("-inf")).transpose(1, 2)

@@ -14,7 +14,8 @@ ANATOMY = ".jp-OutputArea-output:has(.dsn-anatomy)"
 ATTENTION = ".jp-OutputArea-output:has(.dsl-attention)"
 PROGRESS = ".jp-OutputArea-output:has(.widget-hprogress)"
 ROUTING = ".jp-OutputArea-output:has(.dsr-routing)"
-ANY_WIDGET = f".jp-OutputArea-output:has(.jupyter-widgets), {ANATOMY}, {ATTENTION}, {ROUTING}"
+MASKS = ".jp-OutputArea-output:has(.dsm-masks)"
+ANY_WIDGET = f".jp-OutputArea-output:has(.jupyter-widgets), {ANATOMY}, {ATTENTION}, {ROUTING}, {MASKS}"
 
 # What is drawn, pixel by pixel: an image's address is new after each message, even when nothing in it changed.
 PIXELS = """async (picture) => {

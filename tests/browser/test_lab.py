@@ -7,6 +7,7 @@ import explorers
 import lab
 import pytest
 from anatomy import AnatomyExplorer
+from masks import MaskExplorer
 from routing import RoutingExplorer
 
 NOTEBOOKS = sorted((lab.ROOT / "notebooks").glob("*.ipynb"))
@@ -46,10 +47,17 @@ def test_notebook_in_the_browser(path, browser, server, tmp_path_factory):
 
 
 def use_every_widget(notebook: lab.Notebook) -> None:
-    """Each widget is one of the five kinds that this test knows; a new kind has to be added to it."""
+    """Each widget is one of the six kinds that this test knows; a new kind has to be added to it."""
     find = notebook.page.locator
-    kinds = (explorers.EXPLORE, explorers.ATTENTION, explorers.ROUTING, explorers.ANATOMY, explorers.PROGRESS)
-    figures, attention, routing, anatomies, bars = widgets = [find(kind).all() for kind in kinds]
+    kinds = (
+        explorers.EXPLORE,
+        explorers.ATTENTION,
+        explorers.ROUTING,
+        explorers.ANATOMY,
+        explorers.MASKS,
+        explorers.PROGRESS,
+    )
+    figures, attention, routing, anatomies, masks, bars = widgets = [find(kind).all() for kind in kinds]
     assert sum(map(len, widgets)) == find(explorers.ANY_WIDGET).count(), "a widget of a new kind"
     for figure in figures:
         print(f"explore(): {explorers.move_controls(figure)} pictures")
@@ -59,6 +67,8 @@ def use_every_widget(notebook: lab.Notebook) -> None:
         RoutingExplorer(widget).try_everything(typing=True)
     for widget in anatomies:
         AnatomyExplorer(widget).try_everything()
+    for widget in masks:
+        MaskExplorer(widget).try_everything()
     assert all(map(explorers.bar_is_full, bars))
 
 
