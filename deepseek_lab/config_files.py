@@ -27,7 +27,8 @@ def read_config(source) -> dict:
     """Our fields from a dict, a transformers config, or a folder that holds `config.json`. Raises `ValueError`."""
     raw = _as_dict(source)
     model_type = raw.get("model_type")
-    require(model_type in FIELDS, "model_type", model_type, " or ".join(FIELDS))
+    known = isinstance(model_type, str) and model_type in FIELDS
+    require(known, "model_type", model_type, " or ".join(FIELDS))
     require(raw.get("hidden_act", "silu") == "silu", "hidden_act", raw.get("hidden_act"), "silu")
     for field, only in UNSUPPORTED_OTHERWISE.items():
         value = raw.get(field)
@@ -51,6 +52,8 @@ def read_config(source) -> dict:
     require(same, "num_key_value_heads", kv_heads, f"{heads}, the number of heads: MLA has no groups")
     share = raw.get("partial_rotary_factor")
     require(share in (None, 1), "partial_rotary_factor", share, "1: all of qk_rope_head_dim is rotated")
+    nested = [name for name in ("main", "compress") if name in _rope_of(raw)]
+    require(not nested, "rope_parameters", nested, "one set of numbers: only deepseek_v4 has two")
     dense = raw.get("mlp_layer_types") if model_type == "deepseek_v32" else None
     if dense is not None:
         fields["first_k_dense_replace"] = _leading_dense(dense)
@@ -138,7 +141,7 @@ def _read_rope(rope: Mapping, theta: float | None, default: float = 10000.0) -> 
 
 def _leading_dense(kinds) -> int:
     """V3.2 in transformers' spelling: ["dense", "dense", "sparse", ...] -> 2."""
-    listed = isinstance(kinds, (list, tuple)) and set(kinds) <= {"dense", "sparse"}
+    listed = isinstance(kinds, (list, tuple)) and all(kind in ("dense", "sparse") for kind in kinds)
     count = list(kinds).count("dense") if listed else 0
     takes = "'dense' for the first layers and 'sparse' for all others"
     require(listed and "dense" not in kinds[count:], "mlp_layer_types", kinds, takes)
@@ -148,20 +151,23 @@ def _leading_dense(kinds) -> int:
 def _compressed_fields(raw: Mapping, fields: dict) -> dict:
     """What V4's files spell in two ways: the kinds of layers, the rates of compression, and the rotation."""
     rates = raw.get("compress_rates") or {}
-    require(isinstance(rates, Mapping), "compress_rates", rates, f"an object with {SPARSE} and {HEAVY}")
-    made = {
-        "compress_rate_csa": raw.get("compress_rate_csa") or rates.get(SPARSE) or 4,
-        "compress_rate_hca": raw.get("compress_rate_hca") or rates.get(HEAVY) or 128,
-        "layer_types": _layer_types(raw, fields["num_hidden_layers"]),
-        "mlp_layer_types": _mlp_layer_types(raw, fields["num_hidden_layers"]),
-    }
+    fits = isinstance(rates, Mapping) and set(rates) <= {SPARSE, HEAVY}
+    require(fits, "compress_rates", rates, f"an object with {SPARSE} and {HEAVY}")
+    layers = fields["num_hidden_layers"]
+    require(is_whole(layers), "num_hidden_layers", layers, "a whole number of at least 1")
+    made = {"layer_types": _layer_types(raw, layers), "mlp_layer_types": _mlp_layer_types(raw, layers)}
+    for field, kind, usual in (("compress_rate_csa", SPARSE, 4), ("compress_rate_hca", HEAVY, 128)):
+        given = (raw.get(field), rates.get(kind), usual)
+        made[field] = next(rate for rate in given if rate is not None)
     fixed = {"n_shared_experts": 1, "norm_topk_prob": True, "attention_bias": False}
     for field, only in fixed.items():
         value = raw.get(field)
         require(value is None or value == only, field, value, f"{only!r}, the only value that V4's code knows")
     rope = _rope_of(raw)
     main, compress = rope.get("main"), rope.get("compress")
-    if isinstance(main, Mapping) and isinstance(compress, Mapping):  # transformers' spelling
+    if main is not None or compress is not None:  # transformers' spelling
+        both = isinstance(main, Mapping) and isinstance(compress, Mapping)
+        require(both, "rope_parameters", dict(rope), "two objects, main and compress")
         made["rope_theta"], plain = _read_rope(main, raw.get("rope_theta"))
         require(plain is None, "rope_parameters.main", dict(main), "plain RoPE: YaRN is for compressed layers only")
         shares = [share for share in (main.get("partial_rotary_factor"), compress.get("partial_rotary_factor"))]
@@ -174,12 +180,15 @@ def _compressed_fields(raw: Mapping, fields: dict) -> dict:
     theta = raw.get("compress_rope_theta")
     made["compress_rope_theta"], made["rope_scaling"] = _read_rope(compress, theta, default=160000.0)
     share = raw.get("partial_rotary_factor") if share is None else share
-    width = raw.get("qk_rope_head_dim")
+    width, head_dim = raw.get("qk_rope_head_dim"), fields["head_dim"]
     if width is None or share is not None:
-        head_dim, share = fields["head_dim"], 64 / 512 if share is None else share
-        require(is_whole(head_dim), "head_dim", head_dim, "a whole number")
+        share = 64 / 512 if share is None else share
+        require(is_whole(head_dim) and head_dim >= 1, "head_dim", head_dim, "a whole number of at least 1")
         require(is_number(share), "partial_rotary_factor", share, "a number: qk_rope_head_dim / head_dim")
-        width = int(head_dim * share)
+        given, width = width, int(head_dim * share)
+        require(
+            given in (None, width), "qk_rope_head_dim", given, f"{width}: partial_rotary_factor {share} of {head_dim}"
+        )
     return made | {"qk_rope_head_dim": width}
 
 
@@ -187,10 +196,10 @@ def _layer_types(raw: Mapping, layers: int) -> tuple[str, ...]:
     types, ratios = raw.get("layer_types"), raw.get("compress_ratios")
     if types is None and ratios is not None:
         by_ratio = {0: SLIDING, 4: SPARSE, 128: HEAVY}
-        known = isinstance(ratios, (list, tuple)) and all(ratio in by_ratio for ratio in ratios)
+        known = isinstance(ratios, (list, tuple)) and all(is_whole(ratio) and ratio in by_ratio for ratio in ratios)
         require(known, "compress_ratios", ratios, "0, 4 or 128 for each layer; say other ones by layer_types")
         types = [by_ratio[ratio] for ratio in ratios]
-    given = isinstance(types, (list, tuple)) and len(types) >= (layers if is_whole(layers) else 0)
+    given = isinstance(types, (list, tuple)) and len(types) >= layers and all(isinstance(t, str) for t in types)
     # transformers would make up a schedule here, and no released model has that one.
     takes = f"one of {', '.join(LAYER_TYPES)} for each of the {layers} layers, or compress_ratios"
     require(given, "layer_types", types, takes)
@@ -201,8 +210,8 @@ def _mlp_layer_types(raw: Mapping, layers: int) -> tuple[str, ...]:
     types, hashed = raw.get("mlp_layer_types"), raw.get("num_hash_layers")
     if types is None:
         hashed = 3 if hashed is None else hashed
-        fits = is_whole(hashed) and hashed >= 0 and is_whole(layers)
-        require(fits, "num_hash_layers", hashed, "a whole number of at least 0")
+        require(is_whole(hashed) and hashed >= 0, "num_hash_layers", hashed, "a whole number of at least 0")
         types = [MLP_LAYER_TYPES[0]] * hashed + [MLP_LAYER_TYPES[1]] * layers
-    require(isinstance(types, (list, tuple)), "mlp_layer_types", types, " or ".join(MLP_LAYER_TYPES))
+    listed = isinstance(types, (list, tuple)) and all(isinstance(t, str) for t in types)
+    require(listed, "mlp_layer_types", types, " or ".join(MLP_LAYER_TYPES))
     return tuple(types[:layers])

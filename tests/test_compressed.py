@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepseek_lab import DeepSeekConfig
+from deepseek_lab.attention import AttentionCache
 from deepseek_lab.attention import window as w
 from deepseek_lab.attention.compressed import CompressedAttention
 from deepseek_lab.attention.sparse import select
@@ -156,3 +157,21 @@ def test_configs_that_describe_nothing_are_refused(wrong):
 def test_only_for_v4():
     with pytest.raises(ValueError, match="model_type"):
         CompressedAttention(DeepSeekConfig(), 0)
+
+
+def test_caches_of_other_layers_are_refused():
+    """They would be read with another meaning."""
+    x, others = torch.randn(1, 7, 24), {kind: layer(kind) for kind in LAYER_TYPES}
+    narrow = CompressedAttention(CONFIG.replace(sliding_window=5), 0)
+    for kind, module in others.items():
+        wrong = [other.new_cache(1, 9) for name, other in others.items() if name != kind] + [narrow.new_cache(1, 9)]
+        wrong += [
+            AttentionCache(1, 9, {"window": (5, 12)}, torch.float32, "cpu"),
+            layer(kind).bfloat16().new_cache(1, 9),
+        ]
+        for cache in wrong:
+            with pytest.raises(ValueError, match=r"^cache"):
+                module(x, cache)
+            assert cache.length == 0
+        with torch.no_grad():
+            module(x, layer(kind, seed=1).new_cache(1, 9))  # another layer of the same kind

@@ -64,7 +64,7 @@ def test_what_does_not_fit(reader):
             reader.branches(TEXT, "CSA", **{**SETTINGS, **change})
     with pytest.raises(ValueError, match="variant"):
         reader.branches(TEXT, "CSB", **SETTINGS)
-    with pytest.raises(ValueError, match="rate"):
+    with pytest.raises(ValueError, match="compression"):
         reader.branches(TEXT, "CSA", **{**SETTINGS, "compression": 5})
 
 

@@ -4,7 +4,8 @@
 
 As in V3.2's warm-up the model is frozen and dense, and an indexer learns by KL what the layer attends to. Text is the
 learner's Python standard library; what is measured at the end is its held-out part: how much of the layer's attention
-falls on the 16 tokens, or the 4 entries, that an indexer picks, before training, after, and at best.
+falls on the 16 tokens, or the 4 entries, that an indexer picks, before training, after, and at best; and on the newest
+16 or 4, which need no indexer.
 """
 
 import json
@@ -27,8 +28,8 @@ TOKENS, ENTRIES = 16, 4
 
 
 @torch.no_grad()
-def shares(indexers: LabIndexers, seen: LayerInput) -> dict[str, tuple[float, float]]:
-    """Share of the attention to what may be chosen that falls on the chosen, and the best that a choice could get."""
+def shares(indexers: LabIndexers, seen: LayerInput) -> dict[str, tuple[float, float, float]]:
+    """Share of the attention to what may be chosen that falls on the chosen; at best; and on the newest."""
     weights = seen.weights
     found = {"tokens": _share(indexers.token_scores(seen), weights, TOKENS, None)}
     for rate in RATES:
@@ -40,10 +41,11 @@ def shares(indexers: LabIndexers, seen: LayerInput) -> dict[str, tuple[float, fl
     return found
 
 
-def _share(scores, weights, topk, seen) -> tuple[float, float]:
+def _share(scores, weights, topk, seen) -> tuple[float, ...]:
     """Mean over queries with much to choose from."""
-    both = [caught(by, weights, topk, seen)[:, LENGTH // 2 :].mean() for by in (scores, weights.sum(dim=1))]
-    return round(both[0].item(), 3), round(both[1].item(), 3)
+    newest = torch.arange(scores.shape[2], dtype=torch.float32).expand_as(scores)
+    by = (scores, weights.sum(dim=1), newest)
+    return tuple(round(caught(s, weights, topk, seen)[:, LENGTH // 2 :].mean().item(), 3) for s in by)
 
 
 def main() -> int:
@@ -69,7 +71,10 @@ def main() -> int:
         if step % 50 == 0:
             print(step, {name: round(loss.item(), 3) for name, loss in losses.items()}, flush=True)
     after = shares(indexers, LayerInput(model, windows))
-    report = {name: {"untrained": before[name][0], "trained": after[name][0], "best": after[name][1]} for name in after}
+    report = {
+        name: {"untrained": before[name][0], "newest": share[2], "trained": share[0], "best": share[1]}
+        for name, share in after.items()
+    }
     print(json.dumps(report, indent=1))
     about = dict(layer=LAYER, steps=STEPS, batch=BATCH, length=LENGTH, learning_rate=RATE_OF_LEARNING,
                  chosen_tokens=TOKENS, chosen_entries=ENTRIES, torch=torch.__version__)  # fmt: skip

@@ -6,15 +6,16 @@
 
 It is not MLA: one head of 512 numbers serves all query heads as key and as value. Because the value is rotated as the
 key is, the output is turned back by the query's own position, so that what a token contributes depends on how far away
-it is, not on where it stands. Sources: DeepSeek-V4's report, section 2.3; transformers' `DeepseekV4Attention`, to which
-this is equal (`tests/parity/test_compressed_parity.py`). Parameter names are those of the official checkpoints.
+it is, not on where it stands. Sources: transformers' `DeepseekV4Attention`, which cites section 2.3 of DeepSeek-V4's
+report, and to which this is equal (`tests/parity/test_compressed_parity.py`). Parameter names are those of the official
+checkpoints.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from deepseek_lab.attention.compressed_cache import CompressedCache
+from deepseek_lab.attention.compressed_cache import CompressedCache, layer_signature
 from deepseek_lab.attention.compressor import Compressor, OpenWindow, compressed_rotary, turn
 from deepseek_lab.attention.multi_head import check_hidden_states
 from deepseek_lab.attention.norm import RMSNorm
@@ -77,10 +78,15 @@ class CompressedAttention(nn.Module):
         rotary: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
         """With a `cache`, the tokens follow those it already holds. `rotary`: this kind's table for their positions."""
+        if cache is not None:
+            self._check_cache(cache)
         check_hidden_states(hidden_states, self.config.hidden_size, cache)
         start = 0 if cache is None else cache.length
         rotary = rotary or self.rotary(start, hidden_states.shape[1], hidden_states.device)
         c_q, q, keys = self._project(hidden_states, rotary)
+        if cache is not None:
+            slot = cache.slots["window"]
+            require(keys.dtype == slot.dtype, "cache dtype", slot.dtype, f"{keys.dtype}, which this layer computes")
         near = keys if cache is None else torch.cat([cache.window(), keys], dim=1)
         opened, far, chosen = {}, keys[:, :0], None
         if self.kind != SLIDING:
@@ -99,6 +105,20 @@ class CompressedAttention(nn.Module):
         if cache is not None:
             cache.advance(keys, opened)
         return self._write(turn(output, rotary, back=True))
+
+    def _check_cache(self, cache: CompressedCache) -> None:
+        """A cache of another kind of layer has other slots, or the same with another meaning."""
+        made_here = isinstance(cache, CompressedCache)
+        require(made_here, "cache", type(cache).__name__, "a CompressedCache, made by this layer's new_cache")
+        wanted = layer_signature(self._window(), self._compressors())
+        require(cache.made_for == wanted, "cache", cache.made_for, f"one made by this layer's new_cache: {wanted}")
+
+    def _window(self) -> tuple[int, int]:
+        return self.config.sliding_window - 1, self.config.head_dim
+
+    def _compressors(self) -> dict[str, Compressor]:
+        found = {"compressor": self.compressor} if self.kind != SLIDING else {}
+        return found | ({"indexer": self.indexer.compressor} if self.kind == SPARSE else {})
 
     def _project(self, hidden_states: Tensor, rotary: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """The queries' latent (B, T, C_q), the queries (B, H, T, D), and one key per token (B, T, D)."""
@@ -155,11 +175,8 @@ class CompressedAttention(nn.Module):
 
     def new_cache(self, batch_size: int, max_length: int) -> CompressedCache:
         """An empty cache for `max_length` tokens: window - 1 keys, an entry for every m tokens, and the open window."""
-        compressors = {"compressor": self.compressor} if self.kind != SLIDING else {}
-        if self.kind == SPARSE:
-            compressors["indexer"] = self.indexer.compressor
-        weight, window = self.wkv.weight, (self.config.sliding_window - 1, self.config.head_dim)
+        weight = self.wkv.weight
         kind = weight.device.type
         cast = kind != "meta" and torch.is_autocast_enabled(kind)
         dtype = torch.get_autocast_dtype(kind) if cast else weight.dtype
-        return CompressedCache(batch_size, max_length, window, compressors, dtype, weight.device)
+        return CompressedCache(batch_size, max_length, self._window(), self._compressors(), dtype, weight.device)

@@ -7,6 +7,12 @@ from deepseek_lab.attention.cache import AttentionCache
 from deepseek_lab.attention.compressor import Compressor, OpenWindow
 
 
+def layer_signature(window: tuple[int, int], compressors: dict[str, Compressor]) -> str:
+    """What a layer's cache depends on, in words: two layers with the same words can use each other's caches."""
+    entries = [f"{name}: {c.ratio} tokens an entry, width {c.width}" for name, c in compressors.items()]
+    return "; ".join([f"{window[0]} keys of width {window[1]}", *entries])
+
+
 class CompressedCache(AttentionCache):
     """The cache of one V4 layer, made by `CompressedAttention.new_cache`.
 
@@ -17,6 +23,7 @@ class CompressedCache(AttentionCache):
     def __init__(self, batch_size: int, max_length: int, window: tuple[int, int], compressors: dict[str, Compressor],
                  dtype: torch.dtype, device: torch.device):  # fmt: skip
         super().__init__(batch_size, max_length, {}, dtype, device)
+        self.made_for = layer_signature(window, compressors)
         self.ratios = {name: compressor.ratio for name, compressor in compressors.items()}
         shapes = {"window": window}
         for name, compressor in compressors.items():

@@ -6,8 +6,8 @@ the entry that later tokens can read. An entry exists only when its window is co
 
 With `overlap` (compressed sparse attention) windows overlap: each token makes two values and two gates, (a) for the
 window after its own and (b) for its own, so that an entry stands for 2 m tokens, but one is made every m. Sources:
-DeepSeek-V4's report, sections 2.3.1 and 2.3.2; transformers' `DeepseekV4CSACompressor` and `DeepseekV4HCACompressor`,
-to which this is equal (`tests/parity/test_compressed_parity.py`).
+transformers' `DeepseekV4CSACompressor` and `DeepseekV4HCACompressor`, which cite sections 2.3.1 and 2.3.2 of
+DeepSeek-V4's report, and to which this is equal (`tests/parity/test_compressed_parity.py`).
 """
 
 from dataclasses import dataclass

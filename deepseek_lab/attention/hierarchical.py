@@ -43,6 +43,8 @@ class HierarchicalAttention(nn.Module):
         self.out_proj = Linear(width, hidden_size, bias=False)
 
     def forward(self, hidden_states: Tensor) -> Tensor:
+        shape, width = tuple(hidden_states.shape), self.q_proj.in_features
+        require(len(shape) == 3 and shape[2] == width, "hidden_states", shape, f"shape (batch, tokens, {width})")
         x, tokens = hidden_states, hidden_states.shape[1]
         positions = torch.arange(tokens, device=x.device)
         q, k, v = self._heads(self.local_qkv(x), 3)

@@ -14,7 +14,7 @@ from deepseek_lab.attention.sparse import select
 from deepseek_lab.attention.window import mask_of, sees_entries, sees_near
 from deepseek_lab.config import require, require_whole
 from deepseek_lab.model.decoder import DeepSeekForCausalLM
-from deepseek_lab.model.lab_indexers import LabIndexers, LayerInput
+from deepseek_lab.model.lab_indexers import RATES, LabIndexers, LayerInput
 
 VARIANTS = ("dense", "window", "summaries", "DSA", "CSA", "HCA")
 # The settings that matter for each.
@@ -38,10 +38,12 @@ class LabReader:
     """The lab's model, its tokenizer and its indexers: `branches(text, variant, ...)`."""
 
     def __init__(self, model: DeepSeekForCausalLM, tokenizer, indexers: LabIndexers, limit: int = 96):
+        require_whole(1, limit=limit)
         self.model, self.tokenizer, self.indexers, self.limit = model, tokenizer, indexers, limit
 
     def tokens(self, text: str) -> tuple[Tensor, list[str]]:
         """Ids (1, T), a begin token first, and the piece of text that each stands for; at most `limit` of them."""
+        require(isinstance(text, str), "text", type(text).__name__, "a string")
         ids = self.tokenizer(text, add_special_tokens=False).input_ids[: self.limit - 1]
         pieces = [self.tokenizer.decode([token]) for token in ids]
         device = self.model.lm_head.weight.device
@@ -52,6 +54,10 @@ class LabReader:
         """What `variant` reads of the text. `compression`: tokens per entry; `topk`: tokens (DSA) or entries (CSA)."""
         require(variant in VARIANTS, "variant", variant, " or ".join(VARIANTS))
         require_whole(1, window=window, compression=compression, topk=topk)
+        trained = variant != "CSA" or compression in RATES
+        require(
+            trained, "compression", compression, f"{' or '.join(map(str, RATES))}: an indexer was trained for these"
+        )
         ids, pieces = self.tokens(text)
         tokens = len(pieces)
         one_by_one = [(i, i + 1) for i in range(tokens)]

@@ -9,6 +9,7 @@ import re
 from torch import Tensor
 
 from deepseek_lab.config import DeepSeekConfig
+from deepseek_lab.config_fields import FIELDS
 from deepseek_lab.model.decoder import DeepSeekForCausalLM
 
 # Ours, and what V4's official files have instead; the first that fits is taken, one after the other.
@@ -68,6 +69,8 @@ SHAPES = {
     r"experts\.(\d+\.)?w2\.weight": ("hidden_size", "moe_intermediate_size"),
     r"hc_(attn|ffn)_fn": ("(2 + hc_mult) * hc_mult", "hc_mult * hidden_size"),
     r"hc_(attn|ffn)_base": ("(2 + hc_mult) * hc_mult",),
+    r"hc_(attn|ffn)_scale": ("3",),
+    r"hc_head_scale": ("1",),
     r"hc_head_fn": ("hc_mult", "hc_mult * hidden_size"),
     r"hc_head_base": ("hc_mult",),
     r"mlp\.gate\.weight": ("n_routed_experts", "hidden_size"),
@@ -173,6 +176,7 @@ def deciding_fields(name: str, config: DeepSeekConfig, whole_layer: bool) -> str
         fields = ("num_hidden_layers", "num_nextn_predict_layers")
     else:
         fields = next((fields for part, fields in PRESENCE.items() if re.search(part, name)), ("model_type",))
+    fields = [field for field in fields if getattr(config, field) is not None or field in FIELDS[config.model_type]]
     values = [getattr(config, field) for field in fields]
     of_layer = [value[layer] if isinstance(value, tuple) and layer is not None else value for value in values]
     return ", ".join(f"{field} {value}" for field, value in zip(fields, of_layer, strict=True))

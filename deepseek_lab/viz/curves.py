@@ -1,5 +1,6 @@
 """Lines over context length, on logarithmic axes."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
@@ -29,6 +30,11 @@ def plot_curves(contexts: Sequence[int], panels: Mapping[str, Mapping[str, Seque
         axes.set(xscale="log", yscale="log", title=title, xlabel="tokens of context")
         axes.set_xticks(contexts[::2], [_short(x) for x in contexts[::2]])
         axes.minorticks_off()
+        bottom, top = (math.log10(end) for end in axes.get_ylim())
+        low, high = math.floor(bottom), math.ceil(top)
+        few = high - low <= 2
+        axes.set_yticks([m * 10.0**e for e in range(low, high) for m in ((1, 2, 5) if few else (1,))])
+        axes.set_ylim(axes.dataLim.y0 / 1.3, axes.dataLim.y1 * 1.3)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
         axes.grid(True, axis="y", alpha=0.3)
     handles, labels = figure.axes[0].get_legend_handles_labels()
@@ -46,7 +52,13 @@ def plot_gain(plain: Sequence[Sequence[float]], projected: Sequence[Sequence[flo
             axes.plot(range(1, len(gains) + 1), gains, color=color, lw=1.5)
         end = max(gains[-1] for gains in runs)
         axes.annotate(name, (len(runs[0]), end), xytext=(8, 0), textcoords="offset points", color=color, va="center")
-    axes.set(yscale="log", xlabel="layers", ylabel="largest gain", xlim=(0, len(plain[0]) * 1.3))
+    axes.set(
+        yscale="log",
+        xlabel="layers",
+        ylabel="gain",
+        xticks=range(0, len(plain[0]) + 1, 10),
+        xlim=(0, len(plain[0]) * 1.3),
+    )
     axes.set_ylim(0.5, None)
     return figure
 

@@ -46,7 +46,10 @@ def plot_needle(results: Mapping) -> Figure:
     for lower in axes[1]:
         lower.remove()
     far = figure.add_subplot(grid[1, :])
-    for panel, name, title in ((copies, "exact", "a needle, copied exactly"), (gists, "gist", "the gist")):
+    for panel, name, title in (
+        (copies, "exact", "a needle, copied exactly"),
+        (gists, "gist", "the gist; a point per seed"),
+    ):
         _draw_points(panel, runs, name, chance[name])
         panel.set_title(title)
     copies.set_ylabel("share of questions answered right")

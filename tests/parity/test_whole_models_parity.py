@@ -1,7 +1,7 @@
 """V3.2 and V4 whole: checkpoints that transformers saved load here and give equal logits, in one pass and in pieces.
 
-Where a choice (of tokens, entries or experts) is nearly a tie, rounding may turn it; such draws are left out, and the
-first test counts that they are few. A score is exactly 0 where ReLU shuts all index heads: hence sixteen of them.
+Where a choice (of tokens, entries or experts) is nearly a tie, rounding may turn it; such draws are left out, and a
+test counts that they are the fewer. A score is exactly 0 where ReLU shuts all index heads: hence sixteen of them.
 """
 
 import json
@@ -30,6 +30,7 @@ from deepseek_lab.config_fields import HEAVY, LAYER_TYPES, MLP_LAYER_TYPES, SLID
 
 transformers_logging.set_verbosity_error()
 KINDS = {"v3.2": DeepseekV32ForCausalLM, "v4": DeepseekV4ForCausalLM}
+CLEAR = {kind: [] for kind in KINDS}  # for each draw, whether all choices were
 kinds = pytest.mark.parametrize("kind", KINDS)
 
 
@@ -86,6 +87,7 @@ def test_saved_by_transformers_loads_and_agrees(kind, tmp_path_factory, data):
     with torch.no_grad():
         with Choices() as choices:
             expected = theirs(ids).logits
+        CLEAR[kind].append(choices.clear)
         if choices.clear:
             assert note(f"{kind} logits", relative_error(ours(ids), expected)) < 1e-5
         their_cache, cache, start = DynamicCache(config=theirs.config), ours.new_cache(2, tokens), 0
@@ -105,17 +107,11 @@ def test_saved_by_transformers_loads_and_agrees(kind, tmp_path_factory, data):
 
 
 @kinds
-@given(data=st.data())
-def test_ties_are_rare(kind, data):
-    """Else the other tests would say little."""
-    config = data.draw(official_configs(kind))
-    count = 0
-    with torch.no_grad():
-        for seed in range(5):
-            with Choices() as choices:
-                official(kind, config, seed)(torch.randint(config.vocab_size, (2, 20)))
-            count += choices.clear
-    assert count >= 2
+def test_ties_are_rare(kind):
+    """Else the test above, which ran before, would say little."""
+    if not CLEAR[kind]:
+        pytest.skip("the test that draws configs did not run")
+    assert sum(CLEAR[kind]) >= 0.5 * len(CLEAR[kind])
 
 
 @kinds
