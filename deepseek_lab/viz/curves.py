@@ -32,7 +32,7 @@ def plot_curves(contexts: Sequence[int], panels: Mapping[str, Mapping[str, Seque
         axes.minorticks_off()
         bottom, top = (math.log10(end) for end in axes.get_ylim())
         low, high = math.floor(bottom), math.ceil(top)
-        few = high - low <= 2
+        few = top - bottom <= 1.6
         axes.set_yticks([m * 10.0**e for e in range(low, high) for m in ((1, 2, 5) if few else (1,))])
         axes.set_ylim(axes.dataLim.y0 / 1.3, axes.dataLim.y1 * 1.3)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
