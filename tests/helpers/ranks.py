@@ -1,4 +1,4 @@
-"""Real ranks for tests: processes that form a gloo group, run some jobs one after the other, and leave their results."""
+"""Real ranks for tests: processes in one gloo group that run some jobs, one after the other."""
 
 import importlib
 import tempfile
