@@ -143,6 +143,19 @@ def test_offload_changes_nothing_on_a_cpu(results):
     assert without["weights"]["lm_head.weight"].dtype == BF16
 
 
+@pytest.mark.parametrize("stage", [0, 1, 2, 3])
+def test_masters_are_what_was_given_and_the_model_is_rounded(stage):
+    given = zero_jobs.make_model("odd").state_dict()["lm_head.weight"]
+    engine = zero(zero_jobs.make_model("odd"), stage, zero_jobs.adamw, dtype=BF16)
+    if stage:
+        flat = next(flat for flat in engine.trained if "lm_head.weight" in flat.names)
+        master = flat.view(engine.masters[flat], flat.names.index("lm_head.weight"))
+    else:
+        master = engine.master_of[engine.model.lm_head.weight]
+    assert torch.equal(master, given)
+    assert torch.equal(engine.full_state_dict()["lm_head.weight"], given.to(BF16))
+
+
 @pytest.mark.parametrize("stage", [1, 3])
 def test_evaluation_between_steps(results, stage):
     losses = results(2)["evaluate", stage]
