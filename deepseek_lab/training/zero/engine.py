@@ -8,6 +8,7 @@ How gradients are added up over the ranks, and who holds and updates what, is sa
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -25,7 +26,7 @@ KINDS = ("parameters", "gradients", "optimizer")
 MakeOptimizer = Callable[[list[dict]], torch.optim.Optimizer]
 
 
-class Engine:
+class Engine(ABC):
     """A model, its optimizer, and how this rank takes part in their steps. See `deepseek_lab.training.zero.zero`.
 
     `optimizer` is this rank's: set its learning rate between steps. `grad_norm` is the last step's, before clipping;
@@ -164,45 +165,45 @@ class Engine:
 
     # What the classes below say.
 
+    @abstractmethod
     def _place_parameters(self) -> None:
         """Cast them, decide who holds what, and make masters."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _optimizer_groups(self) -> list[dict]:
         """`groups`, with what this rank updates in place of the parameters."""
-        raise NotImplementedError
 
-    def _start(self) -> None:
+    def _start(self) -> None:  # noqa: B027 - not every stage has to
         """A step begins: forget what is left of one that an error ended."""
 
-    def _start_micro_batch(self, last: bool) -> None:
+    def _start_micro_batch(self, last: bool) -> None:  # noqa: B027 - not every stage has to
         """A forward pass begins."""
 
-    def _finish_micro_batch(self) -> None:
+    def _finish_micro_batch(self) -> None:  # noqa: B027 - not every stage has to
         """A backward pass is over."""
 
-    def _finish_backward(self) -> None:
+    def _finish_backward(self) -> None:  # noqa: B027 - not every stage has to
         """All are over: from here on, this rank holds the sum over the ranks of the gradients that it updates by."""
 
+    @abstractmethod
     def _squared_norm(self) -> Tensor:
         """This rank's part of the gradient's squared norm, so that the sum over the ranks counts everything once."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _update(self, factor: float) -> None:
         """Step with the gradient times `factor`; then every rank has the new parameters."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _drop_gradients(self) -> None:
         """Free them."""
-        raise NotImplementedError
 
     def _parameters(self) -> Iterable[Tensor]:
         """What holds this rank's parameters, for `bytes`."""
         return self.model.parameters()
 
+    @abstractmethod
     def _gradients(self) -> Iterable[Tensor]:
         """What holds this rank's gradients."""
-        raise NotImplementedError
 
     def _masters(self) -> Iterable[Tensor]:
         """What the optimizer updates."""
