@@ -18,6 +18,14 @@ _all_gather = getattr(dist, "all_gather_single", None) or dist.all_gather_into_t
 _reduce_scatter = getattr(dist, "reduce_scatter_single", None) or dist.reduce_scatter_tensor
 
 
+# Told of what begins, "gather" or "reduce", and of which buffer; gives back who wants the works once they have begun.
+Watch = Callable[[str, Tensor], Callable[[list], None]]
+
+
+def _unwatched(kind: str, buffer: Tensor) -> Callable[[list], None]:
+    return lambda works: None
+
+
 class Meter:
     """What was sent in this step, and how much memory was held for a moment: now, and at most."""
 
@@ -48,6 +56,7 @@ class Ranks:
         there = f"{self.size}, as in the process group" if together else "1 before init_process_group was called"
         require(expected is None or expected == self.size, "ranks", expected, there)
         self.meter = Meter()
+        self.watch: Watch = _unwatched
 
     def _count(self, tensor: Tensor, times: int = 1) -> None:
         self.meter.sent += times * (self.size - 1) / self.size * tensor.nbytes
@@ -69,7 +78,9 @@ class Ranks:
 
         gloo's all-gather takes twice as long as one broadcast from each rank, which does the same and sends as much.
         """
+        begun = self.watch("gather", full)
         if self.size == 1:
+            begun([])
             return lambda: None
         self._count(full)
         slices = full.view(self.size, -1)
@@ -77,6 +88,7 @@ class Ranks:
             works = [dist.broadcast(part, root, async_op=True) for root, part in enumerate(slices)]
         else:
             works = [_all_gather(full, slices[self.rank], async_op=True)]
+        begun(works)
         return lambda: [work.wait() for work in works] and None
 
     def reduce_scatter(self, full: Tensor) -> Callable[[], Tensor]:
@@ -85,7 +97,9 @@ class Ranks:
         gloo's reduce-scatter is an all-reduce inside. Sending every rank its slices and adding them up there takes half
         the time, and the sum is always taken in the order of the ranks; it needs a second buffer.
         """
+        begun = self.watch("reduce", full)
         if self.size == 1:
+            begun([])
             return lambda: full
         self._count(full)
         if full.device.type != "cpu":
@@ -95,6 +109,7 @@ class Ranks:
             received = torch.empty_like(full)
             self.meter.hold("gradients", received.nbytes)
             work = dist.all_to_all_single(received, full, async_op=True)
+        begun([work])
 
         def wait() -> Tensor:
             work.wait()
