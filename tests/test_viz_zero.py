@@ -6,6 +6,7 @@ from helpers import timeline_jobs
 from deepseek_lab.training.zero.memory import model_state_bytes
 from deepseek_lab.training.zero.timeline import Event
 from deepseek_lab.viz import timeline, zero_memory
+from deepseek_lab.viz.engines import plot_drift, plot_engines
 from deepseek_lab.viz.show import WIDGET_VIEW
 from deepseek_lab.viz.theme import png
 from deepseek_lab.viz.timeline import aligned, explore_timeline, moment, plot_timeline, spoken, steps, units_of
@@ -336,3 +337,24 @@ def test_the_stepper_refuses_what_is_not_there(change, message, shown):
     with pytest.raises(ValueError, match=message):
         explore_timeline(**(dict(timelines={3: [step_of_stage_3()]}) | change))
     assert not shown
+
+
+def test_losses_of_engines_and_what_they_differ_by():
+    losses = {"plain": [3.0, 2.0], "a": [3.0, 2.0 + 1e-6], "b": [3.0, 2.0]}
+    figure = plot_engines(losses, "plain")
+    curves, differences = figure.axes
+    assert [list(line.get_ydata()) for line in curves.lines] == list(losses.values())
+    drawn = [line.get_ydata() for line in differences.lines[:2]]
+    assert drawn[0][1] == pytest.approx(1e-6, rel=1e-3)
+    assert drawn[1][1] == 1e-9  # nothing at all, where a logarithmic axis ends
+    for wrong in ("c", None):
+        with pytest.raises(ValueError, match="losses: got"):
+            plot_engines(losses, wrong)
+    with pytest.raises(ValueError, match="of the same length"):
+        plot_engines({**losses, "short": [1.0]}, "plain")
+
+
+def test_drift_is_drawn_in_percent():
+    left, right = plot_drift([0, 5], [0.0, 1e-3], [0.0, 0.25]).axes
+    assert list(left.lines[0].get_ydata()) == [1e-9, 1e-3]
+    assert list(right.lines[0].get_ydata()) == [0, 25]
