@@ -1,9 +1,9 @@
 """Microsoft's DeepSpeed, where ZeRO comes from: stages 1 to 3 and offload, said in one dictionary of plain JSON.
 
 Its norm and clipping are right in all stages: over the first steps, norms agree with a plain loop's to 3e-6. An earlier
-run of the "lab" model in which stage 3 with clipping drifted 5e-3 from stages 1 and 2 was not seen again. Rounding alone
-can do it: a plain loop whose first weights differ by one part in 1e8 is up to 1e-3 away, in loss and norm, within eight
-steps, probably because a router's choice of experts turns over.
+run of the "lab" model in which stage 3 with clipping drifted 5e-3 from stages 1 and 2 was not seen again. Rounding
+alone can do it: a plain loop whose first weights differ by one part in 1e8 is up to 1e-3 away, in loss and norm, within
+eight steps, probably because a router's choice of experts turns over.
 
 The package is imported here alone, and only when an engine is made.
 """
@@ -88,6 +88,9 @@ class DeepSpeed(LibraryEngine):
     """
 
     name = "deepspeed"
+    checkpoint_refusal = (
+        "DeepSpeed's checkpoints are pickles: train with 'zero1' to 'zero3', 'ddp' or 'fsdp2' to have any"
+    )
     dtypes = (torch.float32, torch.bfloat16)
 
     def _set_up(self, make_optimizer: MakeOptimizer, groups: list[dict]) -> None:

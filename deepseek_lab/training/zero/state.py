@@ -76,6 +76,7 @@ def _load_flat(engine: Engine, flat: Flat, tensors: dict, scalars: dict) -> None
         state = {key: tensors[key].split(sizes)[number] for key in tensors if key != "weights"} | scalars
         copies = {key: value.clone() if isinstance(value, Tensor) else value for key, value in state.items()}
         moved = {key: v.to(master.device) if isinstance(v, Tensor) and v.dim() else v for key, v in copies.items()}
+        engine.optimizer.state.pop(piece, None)  # a state saved before the first step has none
         if moved:
             engine.optimizer.state[piece] = moved
 
