@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from deepseek_lab.viz.theme import BLUE, GREY, INK, ORANGE, RED, SKY, new_figure, styled
@@ -28,8 +29,8 @@ def plot_engines(losses: Mapping[str, Sequence[float]], reference: str) -> Figur
             apart = [max(abs(a - b), SMALLEST) for a, b in zip(values, losses[reference], strict=True)]
             differences.plot(apart, color=color, marker="o", markersize=3, linewidth=1)
     curves.set(xlabel="step", ylabel="loss, nats per token", title="losses")
-    differences.set(yscale="log", ylim=(SMALLEST / 2, 1e-3), xlabel="step", title=f"difference from {reference}, nats")
-    differences.axhline(1e-6, color=GREY, linewidth=0.8, linestyle=":")
+    differences.set(xlabel="step", title=f"difference from {reference}, nats")
+    _logarithmic(differences)
     figure.legend(*curves.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
     return figure
 
@@ -40,7 +41,15 @@ def plot_drift(steps: Sequence[int], apart: Sequence[float], rerouted: Sequence[
     figure = new_figure(7.2, 3.0)
     left, right = figure.subplots(1, 2)
     left.plot(steps, [max(value, SMALLEST) for value in apart], color=BLUE, marker="o", markersize=3)
-    left.set(yscale="log", xlabel="step", title="difference of the losses, nats")
+    left.set(xlabel="step", title="difference of the losses, nats")
+    _logarithmic(left)
     right.plot(steps, [100 * share for share in rerouted], color=ORANGE, marker="o", markersize=3)
-    right.set(xlabel="step", ylim=(-3, 103), title="tokens with another expert somewhere, %")
+    right.set(xlabel="step", title="tokens with other experts, %")
     return figure
+
+
+def _logarithmic(axes: Axes) -> None:
+    """From nothing at all, at the bottom, to a tenth."""
+    axes.set(yscale="log", ylim=(SMALLEST / 2, 0.3))
+    axes.set_yticks([SMALLEST, 1e-7, 1e-5, 1e-3, 1e-1], ["0", "$10^{-7}$", "$10^{-5}$", "$10^{-3}$", "$10^{-1}$"])
+    axes.minorticks_off()

@@ -6,8 +6,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from deepseek_lab.checks import require
-from deepseek_lab.config import DeepSeekConfig
+from deepseek_lab.config import DeepSeekConfig, require
 from deepseek_lab.model.checkpoint import save_pretrained
 from deepseek_lab.model.checkpoint_files import CheckpointError
 from deepseek_lab.model.decoder import DeepSeekForCausalLM

@@ -5,7 +5,7 @@ from types import ModuleType
 import torch
 from torch import nn
 
-from deepseek_lab.checks import require
+from deepseek_lab.config import require
 from deepseek_lab.model.checkpoint_files import CheckpointError
 from deepseek_lab.training.sharded import by_name, flats
 

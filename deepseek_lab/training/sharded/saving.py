@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from deepseek_lab.checks import is_whole, require
+from deepseek_lab.config import is_whole, require
 from deepseek_lab.model.checkpoint_files import CheckpointError
 from deepseek_lab.training.sharded.families import family_of
 from deepseek_lab.training.sharded.folder import TMP, clean, latest, name_of, prune, publish, sync
