@@ -6,7 +6,7 @@ from helpers import tiny
 from transformers import DeepseekV3Config, DeepseekV3ForCausalLM
 
 from deepseek_lab.inference import complete_texts, generate
-from deepseek_lab.inference.generate import choose
+from deepseek_lab.inference.sampling import Sampling
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +40,18 @@ def test_nothing_to_write_and_one_token(model):
     assert generate(model, ids, 1).shape == (1, 2)
 
 
+def choose(logits: torch.Tensor, temperature: float, seed: int = 0) -> torch.Tensor:
+    before = torch.zeros(len(logits), 0, dtype=torch.long)
+    return Sampling(temperature).choose(logits, before, torch.Generator().manual_seed(seed))
+
+
 def test_draws_follow_the_softmax_and_repeat_with_a_seed():
     logits = torch.tensor([[0.0, 1.0, 2.0]]).expand(20000, 3)
     for temperature in (0.5, 1.0, 2.0):
-        drawn = choose(logits, temperature, torch.Generator().manual_seed(0)).flatten()
+        drawn = choose(logits, temperature, 0).flatten()
         shares = drawn.bincount(minlength=3) / len(drawn)
         assert torch.allclose(shares, (logits[0] / temperature).softmax(-1), atol=0.015)
-    again = choose(logits, 2.0, torch.Generator().manual_seed(0)).flatten()
+    again = choose(logits, 2.0, 0).flatten()
     assert torch.equal(drawn, again)
     assert choose(logits[:1], 1e-8).item() == choose(logits[:1], 0).item() == 2
 
