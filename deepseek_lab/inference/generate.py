@@ -27,7 +27,8 @@ def generate(
 
     Temperature 0 takes the most likely token every time; above, tokens are drawn from softmax(logits / temperature)
     with `generator`, of which `top_k`, `top_p` and `min_p` leave out unlikely ones. `repetition_penalty` makes tokens
-    that came before, in this call, less likely. `Sampling` says how, and raises `ValueError` for numbers that make no sense.
+    that came before, in this call, less likely. `Sampling` says how, and raises `ValueError` for numbers that make no
+    sense.
 
     A `cache` that holds tokens already takes `input_ids` to follow them; by default a new one is made. The last token
     is not put into the cache.

@@ -20,7 +20,7 @@ KINDS = {
     "gather": (ORANGE, INK, "#B57C00"),
     "reduce": (RED, "white", RED),
 }
-WIDTH, LEFT, RIGHT = 7.4, 1.22, 0.25  # inches
+WIDTH, LEFT, RIGHT = 7.2, 1.22, 0.25  # inches
 THIN, LANE, GAP = 0.155, 0.27, 0.14  # heights: what travels, what is computed, and between two ranks
 NAMED_UNITS = 7  # with more, words in and under their boxes would overlap
 
@@ -142,25 +142,21 @@ def _draw_event(axes: Axes, event: Mapping, top: float, height: float, lanes: _L
     axes.add_patch(box)
     size = 9 if height > THIN else 7.5
     room = length / lanes.end * (WIDTH - LEFT - RIGHT) * DPI  # pixels
-    for words in _names(event["unit"]):
-        if len(words) * size * 0.92 + 1 <= room:
-            axes.text(
-                start + length / 2, top + height * 0.53, words, ha="center", va="center", fontsize=size, color=ink
-            )
-            return
+    words = _short(event["unit"])
+    if len(words) * size * 0.92 + 1 <= room:
+        axes.text(start + length / 2, top + height * 0.53, words, ha="center", va="center", fontsize=size, color=ink)
 
 
-def _names(unit: str) -> list[str]:
-    """How a unit may be called where there is little room, the longest first: a layer by its number alone."""
+def _short(unit: str) -> str:
+    """A unit's name in a bar: a layer's number alone, else the first letter of its last word, as the key says."""
     name, _, number = unit.rpartition(".")
     if number.isdigit():
-        return [number] if name == "layers" else [unit, name[:1].upper() + number]
-    last = unit.rpartition(" ")[2]
-    return [unit, last, last[:1].upper()]
+        return number if name == "layers" else name[:1].upper() + number
+    return unit.rpartition(" ")[2][:1].upper()
 
 
 def _key(units: Sequence[str]) -> str:
-    others = [f"{_names(unit)[-1]}: {unit}" for unit in units if len(_names(unit)) > 1]
+    others = [f"{_short(unit)}: {unit}" for unit in units if not unit.startswith("layers.")]
     words = "numbers: layers"
     for other in others:
         words += f"; {other}" if len(words) + len(other) < 58 else ""
@@ -186,7 +182,7 @@ def _draw_boxes(axes: Axes, moment: MomentLike, share: float, rank: int) -> None
                 back = {"facecolor": "white", "edgecolor": "none", "pad": 0.8} if state != "whole" else None
                 axes.text(column + 0.5, row + 0.41, state, ha="center", va="center", fontsize=8.5, color=ink, bbox=back)
     for column, unit in list(enumerate(moment.parameters))[:: -(-count // 26)]:
-        name = unit if count <= NAMED_UNITS else _names(unit)[-1]
+        name = unit.replace("layers.", "layer ") if count <= NAMED_UNITS else _short(unit)
         axes.text(column + 0.5, 2.0, name, ha="center", va="center", fontsize=8)
     axes.set(xlim=(0, count), ylim=(2.2, -0.02))
     axes.axis("off")

@@ -140,6 +140,7 @@ def choose_device(job: Job) -> torch.device:
     enough = torch.cuda.is_available() and torch.cuda.device_count() >= here
     require(enough or job.device != "cuda", "device", "cuda", f"'cpu', or {here} GPUs on {socket.gethostname()}")
     if not enough or job.device == "cpu":
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")  # DeepSpeed would take a GPU that it sees
         return torch.device("cpu")
     torch.cuda.set_device(local)
     return torch.device("cuda", local)
