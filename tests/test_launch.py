@@ -118,6 +118,8 @@ def test_a_killed_rank_is_named_and_a_restart_goes_on_from_the_last_checkpoint(t
     assert reports[0].first_step == done
     if done == 6:  # as it is unless the kill came late: the very same numbers as without a break
         assert reports[0].losses == unbroken[0].losses[6:]
+    with pytest.raises(RanksFailed, match=r"lr: got 0\.002, but it takes 0\.001, as in the checkpoint"):
+        run("zero2", 2, done + 2, **many, lr=2e-3, progress=Listener())
     again = run("zero2", 2, done + 2, **many, progress=Listener())
     assert (again[0].first_step, again[0].losses) == (done + 2, [])
 

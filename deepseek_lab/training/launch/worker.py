@@ -89,7 +89,7 @@ def train(rank: int, job: Job, tokens: Tensor, folder: Path, watch: Watch) -> No
         if job.checkpoints is not None:
             with watch.slowly("reading a checkpoint"):
                 facts = sharded.load(Path(job.checkpoints), engine)
-                first = facts["steps"] if facts else 0
+                first = steps_done(job, len(tokens), facts) if facts else 0
         watch.patience = job.patience
 
         def loss_fn(model: nn.Module, windows: Tensor) -> Tensor:
@@ -120,7 +120,7 @@ def train(rank: int, job: Job, tokens: Tensor, folder: Path, watch: Watch) -> No
             due = job.save_every is not None and (step + 1) % job.save_every == 0
             if job.checkpoints is not None and (due or step + 1 == job.steps):
                 with watch.slowly(f"writing the checkpoint of step {step + 1}"):
-                    sharded.save(Path(job.checkpoints), engine, {"steps": step + 1, "seed": job.seed})
+                    sharded.save(Path(job.checkpoints), engine, {"steps": step + 1, **recipe_of(job, len(tokens))})
                 tell(saved=step + 1)
     peak = engine.peak_transient_bytes if isinstance(engine, Engine) else None
     report = Report(
@@ -132,6 +132,20 @@ def train(rank: int, job: Job, tokens: Tensor, folder: Path, watch: Watch) -> No
     watch.finish()
     report.write(folder / f"report-{rank}.json")
     dist.destroy_process_group()
+
+
+def recipe_of(job: Job, tokens: int) -> dict:
+    """What must not change when a training goes on; ranks, engine, micro-batches and the number of steps may."""
+    names = ("batch", "length", "lr", "betas", "weight_decay", "clip", "seed")
+    return {name: getattr(job, name) for name in names} | {"betas": list(job.betas), "tokens": tokens}
+
+
+def steps_done(job: Job, tokens: int, facts: dict) -> int:
+    """Of the training that a checkpoint is of. Raises `ValueError` if it isn't this one."""
+    for name, now in recipe_of(job, tokens).items():
+        takes = f"{facts[name]!r}, as in the checkpoint in {job.checkpoints}, or another folder"
+        require(facts[name] == now, name, now, takes)
+    return facts["steps"]
 
 
 def choose_device(job: Job) -> torch.device:
