@@ -166,6 +166,20 @@ class LibraryEngine(ABC):
     def _finish(self) -> float:
         """Clip and update, if the gradient's norm, which comes back, is finite."""
 
+    def _clip_and_update(self) -> float:
+        """`_finish` where gradients lie in `.grad` of the `trained` parameters, whole or as `DTensor`s."""
+        for parameter in self.trained:
+            if parameter.grad is None:  # of what no rank called
+                parameter.grad = torch.zeros_like(parameter)
+        norm = torch.nn.utils.get_total_norm([p.grad for p in self.trained])
+        norm = norm.full_tensor() if hasattr(norm, "full_tensor") else norm  # before that, each rank has its own part
+        if math.isfinite(norm):
+            if self.clip:
+                torch.nn.utils.clip_grads_with_norm_(self.trained, self.clip, norm)
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+        return norm.item()
+
     def _parameters(self) -> Iterable[Tensor]:
         """What holds this rank's parameters."""
         return self.model.parameters()

@@ -4,7 +4,6 @@ It starts a bucket's all-reduce as soon as its gradients are there, while the ba
 stage 0 of `deepseek_lab.training.zero` is a plain version of.
 """
 
-import math
 from contextlib import nullcontext
 
 import torch
@@ -58,17 +57,7 @@ class DDP(LibraryEngine):
         return loss
 
     def _finish(self) -> float:
-        for parameter in self.trained:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-        grads = [p.grad for p in self.trained]
-        norm = torch.nn.utils.get_total_norm(grads)  # whole and equal on every rank: nothing to send
-        if math.isfinite(norm):
-            if self.clip:
-                torch.nn.utils.clip_grads_with_norm_(self.trained, self.clip, norm)
-            self.optimizer.step()
-            self.optimizer.zero_grad()
-        return norm.item()
+        return self._clip_and_update()  # gradients are whole and equal on every rank
 
 
 DDP_OPTIONS = {*ddp_config(), "bucket_cap_mb", "static_graph", "process_group", "init_sync"}

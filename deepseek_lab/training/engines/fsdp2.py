@@ -4,8 +4,6 @@ Where ours puts a unit's parameters into one flat buffer, FSDP2 cuts each along 
 `DTensor`, which knows its whole shape. An optimizer then sees parameters with names and shapes as before.
 """
 
-import math
-
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -85,17 +83,7 @@ class FSDP2(LibraryEngine):
         return loss
 
     def _finish(self) -> float:
-        for parameter in self.trained:
-            if parameter.grad is None:  # of a unit that no rank called
-                parameter.grad = torch.zeros_like(parameter)
-        norm = torch.nn.utils.get_total_norm([p.grad for p in self.trained])
-        norm = norm.full_tensor() if isinstance(norm, DTensor) else norm  # before that, each rank has its own part
-        if math.isfinite(norm):
-            if self.clip:
-                torch.nn.utils.clip_grads_with_norm_(self.trained, self.clip, norm)
-            self.optimizer.step()
-            self.optimizer.zero_grad()
-        return norm.item()
+        return self._clip_and_update()
 
     def full_state_dict(self) -> dict[str, Tensor]:
         """As the base class says; in bf16, what comes back is fp32: the shards are."""

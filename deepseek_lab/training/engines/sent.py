@@ -56,7 +56,7 @@ class Sent(TorchDispatchMode):
             self.total += (size - 1) * _nbytes(args[0])
             return
         if name not in RING:
-            raise NotImplementedError(f"counting_sent doesn't know what {name!r} sends")
+            raise RuntimeError(f"counting_sent doesn't know what the collective {name!r} sends: RING has to say it")
         place, times = RING[name]
         self.total += times * (size - 1) / size * _nbytes(args[place])
 

@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 import traceback
+from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
@@ -85,7 +86,7 @@ def train(rank: int, job: Job, tokens: Tensor, folder: Path, watch: Watch) -> No
             for module in model.modules():
                 module.register_forward_pre_hook(watch.tick)
             engine = engine_of(job, model)
-        first, losses, norms, seconds = 0, [], [], []
+        first, losses, norms, seconds, timeline = 0, [], [], [], None
         if job.checkpoints is not None:
             with watch.slowly("reading a checkpoint"):
                 facts = sharded.load(Path(job.checkpoints), engine)
@@ -97,20 +98,14 @@ def train(rank: int, job: Job, tokens: Tensor, folder: Path, watch: Watch) -> No
             watch.tick()  # who has come so far waits for the others in C++, where nobody can see it
             return loss
 
-        timeline = None
         for step in range(first, job.steps):
             watch.enter(f"step {step}")
             batch = windows.batch_at(step).to(device)
             mine = batch.view(job.accumulate, job.world_size, -1, job.length + 1)[:, rank]
             begun = time.perf_counter()
-            if job.timeline and step == job.steps - 1:
-                with record_timeline(engine) as timeline:
-                    loss = engine.step(list(mine), loss_fn)
-            elif step == first and not isinstance(engine, Engine):
-                with counting_sent():  # slower: not a step that is timed
-                    loss = engine.step(list(mine), loss_fn)
-            else:
+            with observed(job, engine, step, first) as seen:
                 loss = engine.step(list(mine), loss_fn)
+            timeline = seen
             if device.type == "cuda":
                 torch.cuda.synchronize()
             seconds.append(time.perf_counter() - begun)
@@ -132,6 +127,15 @@ def train(rank: int, job: Job, tokens: Tensor, folder: Path, watch: Watch) -> No
     watch.finish()
     report.write(folder / f"report-{rank}.json")
     dist.destroy_process_group()
+
+
+def observed(job: Job, engine, step: int, first: int):
+    """What watches a step: a timeline the last one, if wanted; a count of what is sent the first of a library's."""
+    if job.timeline and step == job.steps - 1:
+        return record_timeline(engine)
+    if step == first and not isinstance(engine, Engine):
+        return counting_sent()
+    return nullcontext()
 
 
 def recipe_of(job: Job, tokens: int) -> dict:
