@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from deepseek_lab import DeepSeekConfig
 from deepseek_lab.attention import AttentionCache
 from deepseek_lab.attention import window as w
+from deepseek_lab.attention.cache import Slot
 from deepseek_lab.attention.compressed import CompressedAttention
 from deepseek_lab.attention.sparse import select
 from deepseek_lab.config_fields import HEAVY, LAYER_TYPES, SLIDING, SPARSE
@@ -166,7 +167,7 @@ def test_caches_of_other_layers_are_refused():
     for kind, module in others.items():
         wrong = [other.new_cache(1, 9) for name, other in others.items() if name != kind] + [narrow.new_cache(1, 9)]
         wrong += [
-            AttentionCache(1, 9, {"window": (5, 12)}, torch.float32, "cpu"),
+            AttentionCache(1, 9, {"window": Slot((5, 12))}, torch.float32, "cpu"),
             layer(kind).bfloat16().new_cache(1, 9),
         ]
         for cache in wrong:

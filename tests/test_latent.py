@@ -119,7 +119,7 @@ def test_a_cache_of_another_shape_is_refused_and_unharmed():
     with pytest.raises(ValueError, match=r"cache entry c_kv: got \(2, 3, 16\), but it takes shape \(2, 3, 12\)"):
         module(torch.randn(2, 3, 48), cache)
     assert cache.length == 0
-    with pytest.raises(ValueError, match="hidden_states batch: got 1, but it takes 2"):
+    with pytest.raises(ValueError, match="batch: got 1, but it takes 2"):
         other(torch.randn(1, 3, 48), cache)
     with pytest.raises(ValueError, match="cache entry c_kv"):
         other.double()(torch.randn(2, 3, 48, dtype=torch.float64), cache)

@@ -15,8 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from deepseek_lab.attention.cache import Slot, parts_of, positions_of
 from deepseek_lab.attention.compressed_cache import CompressedCache, layer_signature
-from deepseek_lab.attention.compressor import Compressor, OpenWindow, compressed_rotary, turn
+from deepseek_lab.attention.compressor import Compressor, compressed_rotary, turn
 from deepseek_lab.attention.multi_head import check_hidden_states
 from deepseek_lab.attention.norm import RMSNorm
 from deepseek_lab.attention.rope import rope_cos_sin, rope_frequencies
@@ -78,43 +79,64 @@ class CompressedAttention(nn.Module):
         rotary: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
         """With a `cache`, the tokens follow those it already holds. `rotary`: this kind's table for their positions."""
-        if cache is not None:
-            self._check_cache(cache)
+        for _, part in parts_of(cache):
+            self._check_cache(part)
         check_hidden_states(hidden_states, self.config.hidden_size, cache)
-        start = 0 if cache is None else cache.length
-        rotary = rotary or self.rotary(start, hidden_states.shape[1], hidden_states.device)
+        positions = positions_of(cache, hidden_states.shape[1], hidden_states.device)
+        rotary = rotary or self.rotary_at(positions)
         c_q, q, keys = self._project(hidden_states, rotary)
+        brought = {name: c.project(hidden_states, positions) for name, c in self._compressors().items()}
+        asked = self.indexer.queries(hidden_states, c_q, rotary) if self.kind == SPARSE else None
+        outputs = []
+        for tokens, part in parts_of(cache):
+            new = {name: (kv[:, tokens], gate[:, tokens]) for name, (kv, gate) in brought.items()}
+            index = None if asked is None else (asked[0][:, :, tokens], asked[1][:, tokens])
+            outputs.append(self._attend(q[:, :, tokens], keys[:, tokens], new, index, part))
+        return self._write(turn(torch.cat(outputs, dim=2), rotary, back=True))
+
+    def _attend(
+        self,
+        q: Tensor,
+        keys: Tensor,
+        brought: dict[str, tuple[Tensor, Tensor]],
+        asked: tuple[Tensor, Tensor] | None,
+        cache: CompressedCache | None,
+    ) -> Tensor:
+        """One cache's tokens: queries (B, H, T, D) and keys (B, T, D) -> (B, H, T, D). The cache takes them up.
+
+        `brought`: what each compressor made of the tokens; `asked`: the indexer's queries and weights.
+        """
+        start = 0 if cache is None else cache.length
         if cache is not None:
-            slot = cache.slots["window"]
-            require(keys.dtype == slot.dtype, "cache dtype", slot.dtype, f"{keys.dtype}, which this layer computes")
+            require(keys.dtype == cache.dtype, "cache dtype", cache.dtype, f"{keys.dtype}, which this layer computes")
         near = keys if cache is None else torch.cat([cache.window(), keys], dim=1)
-        opened, far, chosen = {}, keys[:, :0], None
-        if self.kind != SLIDING:
-            far = self._compress("compressor", self.compressor, hidden_states, cache, opened)
-        if self.kind == SPARSE:
-            with torch.no_grad():  # a choice has no gradient
-                index_keys = self._compress("indexer", self.indexer.compressor, hidden_states, cache, opened)
-                q_index, weights = self.indexer.queries(hidden_states, c_q, rotary)
-                entries, device = index_keys.shape[1], q.device
-                chosen = choose(
-                    q_index, index_keys, weights, self.config.index_topk,
-                    lambda first, count: sees_entries(start + first, count, entries, self.ratio, device),
-                )  # fmt: skip
-        window = self.config.sliding_window
+        opened, far = {}, {}
+        for name, compressor in self._compressors().items():
+            before = compressor.nothing_yet(len(keys)) if cache is None else cache.open_window(name)
+            opened[name] = before.add(*brought[name])
+            entries = compressor.entries(opened[name], start)
+            far[name] = entries if cache is None else cache.add_entries(name, entries)
+        chosen = None
+        if asked is not None:
+            entries, device = far["indexer"].shape[1], q.device
+            chosen = choose(
+                asked[0], far["indexer"], asked[1], self.config.index_topk,
+                lambda first, count: sees_entries(start + first, count, entries, self.ratio, device),
+            )  # fmt: skip
+        far, window = far.get("compressor", keys[:, :0]), self.config.sliding_window
         output = attend_near_and_far(q, near, far, chosen, self.attn_sink, self.scale, window, self.ratio, start)
         if cache is not None:
             cache.advance(keys, opened)
-        return self._write(turn(output, rotary, back=True))
+        return output
 
-    def _check_cache(self, cache: CompressedCache) -> None:
+    def _check_cache(self, cache: CompressedCache | None) -> None:
         """A cache of another kind of layer has other slots, or the same with another meaning."""
+        if cache is None:
+            return
         made_here = isinstance(cache, CompressedCache)
         require(made_here, "cache", type(cache).__name__, "a CompressedCache, made by this layer's new_cache")
-        wanted = layer_signature(self._window(), self._compressors())
+        wanted = layer_signature(self.cache_slots())
         require(cache.made_for == wanted, "cache", cache.made_for, f"one made by this layer's new_cache: {wanted}")
-
-    def _window(self) -> tuple[int, int]:
-        return self.config.sliding_window - 1, self.config.head_dim
 
     def _compressors(self) -> dict[str, Compressor]:
         found = {"compressor": self.compressor} if self.kind != SLIDING else {}
@@ -127,20 +149,6 @@ class CompressedAttention(nn.Module):
         q = F.rms_norm(q, q.shape[-1:], eps=self.config.rms_norm_eps)  # without weights
         return c_q, turn(q, rotary), turn(self.kv_norm(self.wkv(hidden_states)), rotary)
 
-    def _compress(
-        self,
-        name: str,
-        compressor: Compressor,
-        hidden_states: Tensor,
-        cache: CompressedCache | None,
-        opened: dict[str, OpenWindow],
-    ) -> Tensor:
-        """All complete entries (B, E, D), those of the cache included; the open window goes into `opened`."""
-        start = 0 if cache is None else cache.length
-        before = compressor.nothing_yet(len(hidden_states)) if cache is None else cache.open_window(name)
-        entries, opened[name] = compressor(hidden_states, start, before)
-        return entries if cache is None else cache.add_entries(name, entries)
-
     def _write(self, output: Tensor) -> Tensor:
         """(B, H, T, D) -> (B, T, M): each group of heads to a narrow vector of its own, then all of these together."""
         grouped = output.transpose(1, 2).flatten(2).unflatten(-1, (self.groups, -1))  # (B, T, g, H D / g)
@@ -149,7 +157,10 @@ class CompressedAttention(nn.Module):
 
     def rotary(self, start: int, count: int, device) -> tuple[Tensor, Tensor]:
         """cos and sin for `count` positions from `start` on, each (T, R/2): layers without entries turn faster."""
-        positions = torch.arange(start, start + count, device=device)
+        return self.rotary_at(torch.arange(start, start + count, device=device))
+
+    def rotary_at(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """The same for any positions (T,)."""
         if self.kind != SLIDING:
             return compressed_rotary(self.config, positions)
         return rope_cos_sin(positions, rope_frequencies(self.config.qk_rope_head_dim, self.config.rope_theta))
@@ -160,23 +171,27 @@ class CompressedAttention(nn.Module):
         Over all complete entries, as in a warm-up, or if `sparse` over those it picks. Only the indexer gets gradients.
         """
         require(self.kind == SPARSE, "layer type", self.kind, SPARSE)
-        tokens, opened = hidden_states.shape[1], {}
+        tokens = hidden_states.shape[1]
         with torch.no_grad():
             rotary = self.rotary(0, tokens, hidden_states.device)
             c_q, q, keys = self._project(hidden_states, rotary)
-            far = self._compress("compressor", self.compressor, hidden_states, None, opened)
+            far, _ = self.compressor(hidden_states, 0, self.compressor.nothing_yet(len(hidden_states)))
             seen = sees_entries(0, tokens, far.shape[1], self.ratio, q.device)
             mask = torch.cat([sees_near(tokens, tokens, self.config.sliding_window, q.device), seen], dim=1)
             weights = weights_masked(q, torch.cat([keys, far], dim=1), mask, self.attn_sink, self.scale)
-        index_keys = self._compress("indexer", self.indexer.compressor, hidden_states.detach(), None, opened)
+        compressor = self.indexer.compressor
+        index_keys, _ = compressor(hidden_states.detach(), 0, compressor.nothing_yet(len(hidden_states)))
         scores = self.indexer(hidden_states.detach(), c_q, index_keys, rotary)
         chosen = select(scores.detach(), self.config.index_topk if sparse else max(1, far.shape[1]), seen)
         return indexer_loss(scores, weights[..., tokens:], chosen)
 
+    def cache_slots(self) -> dict[str, Slot]:
+        """What is kept: window - 1 keys, an entry for every m tokens, and each compressor's open window."""
+        slots = {"window": Slot((self.config.sliding_window - 1, self.config.head_dim), tokens=0)}
+        for name, compressor in self._compressors().items():
+            slots |= {f"{name}.{slot}": kept for slot, kept in compressor.slots().items()}
+        return slots
+
     def new_cache(self, batch_size: int, max_length: int) -> CompressedCache:
-        """An empty cache for `max_length` tokens: window - 1 keys, an entry for every m tokens, and the open window."""
-        weight = self.wkv.weight
-        kind = weight.device.type
-        cast = kind != "meta" and torch.is_autocast_enabled(kind)
-        dtype = torch.get_autocast_dtype(kind) if cast else weight.dtype
-        return CompressedCache(batch_size, max_length, self._window(), self._compressors(), dtype, weight.device)
+        """An empty cache for `max_length` tokens of each sequence."""
+        return CompressedCache.like(self.wkv.weight, batch_size, max_length, self.cache_slots())

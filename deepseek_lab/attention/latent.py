@@ -11,11 +11,11 @@ Parameter names are those of the official checkpoints. Two forms compute the sam
 import torch
 from torch import Tensor, nn
 
-from deepseek_lab.attention.cache import AttentionCache
+from deepseek_lab.attention.cache import AttentionCache, Slot, parts_of, positions_of
 from deepseek_lab.attention.dot_product import attend, attend_fast, causal_mask, softmax
 from deepseek_lab.attention.multi_head import check_hidden_states
 from deepseek_lab.attention.norm import RMSNorm
-from deepseek_lab.attention.rope import apply_rope, rotary_table, softmax_scale
+from deepseek_lab.attention.rope import apply_rope, rotary_at, softmax_scale
 from deepseek_lab.config import DeepSeekConfig, require
 from deepseek_lab.linear import Linear
 
@@ -64,13 +64,28 @@ class MultiHeadLatentAttention(nn.Module):
         if rotary is None:
             rotary = self.rotary(hidden_states, cache)
         q_nope, q_pe = self.queries(hidden_states, cache, rotary)
-        c_kv, k_pe = self.latents(hidden_states, cache, rotary)
+        new_c_kv, new_k_pe = self.latents(hidden_states, rotary)
+        outputs = []
+        for tokens, part in parts_of(cache):
+            c_kv, k_pe = new_c_kv[:, tokens], new_k_pe[:, tokens]
+            if part is not None:
+                c_kv, k_pe = part.append(c_kv=c_kv, k_pe=k_pe)
+            outputs.append(self._attend(q_nope[:, :, tokens], q_pe[:, :, tokens], c_kv, k_pe, absorb, mask))
+        return self._write(outputs)
+
+    def _attend(
+        self, q_nope: Tensor, q_pe: Tensor, c_kv: Tensor, k_pe: Tensor, absorb: bool | None, mask: Tensor | None
+    ) -> Tensor:
+        """By the form asked for, or the cheaper one: (B, H, T, D_v)."""
         if absorb is None:
             absorb = mask is None and absorbing_is_cheaper(self.config, q_nope.shape[2], c_kv.shape[1])
         if absorb:
-            output = self.attend_absorbed(q_nope, q_pe, c_kv, k_pe)  # (B, H, T, D_v)
-        else:
-            output = self.attend_expanded(q_nope, q_pe, c_kv, k_pe, mask)
+            return self.attend_absorbed(q_nope, q_pe, c_kv, k_pe)
+        return self.attend_expanded(q_nope, q_pe, c_kv, k_pe, mask)
+
+    def _write(self, outputs: list[Tensor]) -> Tensor:
+        """All parts' heads side by side, (B, H, T, D_v) each -> (B, T, M)."""
+        output = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=2)
         return self.o_proj(output.transpose(1, 2).flatten(2))
 
     def queries(
@@ -93,20 +108,16 @@ class MultiHeadLatentAttention(nn.Module):
         q_nope, q_pe = q.split([self.config.qk_nope_head_dim, self.config.qk_rope_head_dim], dim=-1)
         return q_nope, self.rotate(q_pe, rotary)
 
-    def latents(
-        self, hidden_states: Tensor, cache: AttentionCache | None = None, rotary: tuple[Tensor, Tensor] | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """What is cached: the normed latent (B, S, C) and one rotated key for all heads (B, S, R)."""
-        check_hidden_states(hidden_states, self.config.hidden_size, cache)
+    def latents(self, hidden_states: Tensor, rotary: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
+        """What is cached of these tokens: the normed latent (B, T, C) and one rotated key for all heads (B, T, R)."""
+        check_hidden_states(hidden_states, self.config.hidden_size, None)
         widths = [self.config.kv_lora_rank, self.config.qk_rope_head_dim]
         c_kv, k_pe = self.kv_a_proj_with_mqa(hidden_states).split(widths, dim=-1)
-        c_kv, k_pe = self.kv_a_layernorm(c_kv), self.rotate(k_pe, rotary or self.rotary(hidden_states, cache))
-        return (c_kv, k_pe) if cache is None else cache.append(c_kv=c_kv, k_pe=k_pe)
+        return self.kv_a_layernorm(c_kv), self.rotate(k_pe, rotary or self.rotary(hidden_states, None))
 
     def rotary(self, hidden_states: Tensor, cache: AttentionCache | None) -> tuple[Tensor, Tensor]:
         """cos and sin at the positions that follow the cached tokens, each (T, R/2)."""
-        start = 0 if cache is None else cache.length
-        return rotary_table(self.config, start, hidden_states.shape[1], hidden_states.device)
+        return rotary_at(self.config, positions_of(cache, hidden_states.shape[1], hidden_states.device))
 
     def rotate(self, x: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
         """RoPE: (..., T, R) -> (..., T, R)."""
@@ -155,10 +166,13 @@ class MultiHeadLatentAttention(nn.Module):
         k, v = self.keys_values(*self.latents(hidden_states))
         return attend(q, k, v, self.scale)[1]
 
+    def cache_slots(self) -> dict[str, Slot]:
+        """What is kept of each token: C + R numbers."""
+        return {"c_kv": Slot((self.config.kv_lora_rank,)), "k_pe": Slot((self.config.qk_rope_head_dim,))}
+
     def new_cache(self, batch_size: int, max_length: int) -> AttentionCache:
-        """An empty cache for `max_length` tokens: C + R numbers per token."""
-        slots = {"c_kv": (self.config.kv_lora_rank,), "k_pe": (self.config.qk_rope_head_dim,)}
-        return AttentionCache.like(self.kv_b_proj.weight, batch_size, max_length, slots)
+        """An empty cache for `max_length` tokens of each sequence."""
+        return AttentionCache.like(self.kv_b_proj.weight, batch_size, max_length, self.cache_slots())
 
 
 def attention_flops(config: DeepSeekConfig, queries: int, keys: int, absorb: bool) -> int:

@@ -7,7 +7,7 @@ https://arxiv.org/abs/1706.03762, https://arxiv.org/abs/1911.02150, https://arxi
 import torch
 from torch import Tensor, nn
 
-from deepseek_lab.attention.cache import AttentionCache
+from deepseek_lab.attention.cache import AttentionCache, Slot, parts_of, positions_of
 from deepseek_lab.attention.dot_product import attend, attend_fast
 from deepseek_lab.attention.rope import apply_rope, rope_cos_sin, rope_frequencies
 from deepseek_lab.config import is_whole, require
@@ -51,34 +51,40 @@ class MultiHeadAttention(nn.Module):
     def forward(self, hidden_states: Tensor, cache: AttentionCache | None = None) -> Tensor:
         """(B, T, M) -> (B, T, M). With a `cache`, the tokens follow those it already holds."""
         q, k, v = self.project(hidden_states, cache)
-        output = attend_fast(q, k, v, self.head_dim**-0.5)  # (B, H, T, D)
-        return self.o_proj(output.transpose(1, 2).flatten(2))
+        outputs = []
+        for tokens, part in parts_of(cache):
+            keys, values = k[:, :, tokens], v[:, :, tokens]
+            if part is not None:
+                kept = part.append(k=keys.transpose(1, 2), v=values.transpose(1, 2))
+                keys, values = (x.transpose(1, 2) for x in kept)
+            outputs.append(attend_fast(q[:, :, tokens], keys, values, self.head_dim**-0.5))  # (B, H, T, D)
+        return self.o_proj(torch.cat(outputs, dim=2).transpose(1, 2).flatten(2))
 
     def attention_weights(self, hidden_states: Tensor) -> Tensor:
         """Who looks at whom, to be looked at: (B, T, M) -> (B, H, T, T)."""
         return attend(*self.project(hidden_states), self.head_dim**-0.5)[1]
 
     def project(self, hidden_states: Tensor, cache: AttentionCache | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """Rotated queries (B, H, T, D) and keys, and values (B, G, S, D), the cached ones included."""
+        """Rotated queries (B, H, T, D) and keys, and values (B, G, T, D), of tokens that follow the cached ones."""
         check_hidden_states(hidden_states, self.hidden_size, cache)
-        start = 0 if cache is None else cache.length
         heads = (-1, self.head_dim)
         q = self.q_proj(hidden_states).unflatten(-1, heads)  # (B, T, H, D)
         k = self.k_proj(hidden_states).unflatten(-1, heads)  # (B, T, G, D)
         v = self.v_proj(hidden_states).unflatten(-1, heads)  # (B, T, G, D)
-        positions = torch.arange(start, start + q.shape[1], device=q.device)
+        positions = positions_of(cache, q.shape[1], q.device)
         cos, sin = rope_cos_sin(positions, rope_frequencies(self.head_dim, self.rope_theta))
         q = apply_rope(q.transpose(1, 2), cos, sin, self.rope_interleave)
         k = apply_rope(k.transpose(1, 2), cos, sin, self.rope_interleave)
-        v = v.transpose(1, 2)
-        if cache is not None:
-            k, v = (x.transpose(1, 2) for x in cache.append(k=k.transpose(1, 2), v=v.transpose(1, 2)))
-        return q, k, v
+        return q, k, v.transpose(1, 2)
+
+    def cache_slots(self) -> dict[str, Slot]:
+        """What is kept of each token: a key and a value for each of G heads."""
+        entry = Slot((self.num_key_value_heads, self.head_dim))
+        return {"k": entry, "v": entry}
 
     def new_cache(self, batch_size: int, max_length: int) -> AttentionCache:
         """An empty cache for `max_length` tokens: 2 G D numbers per token."""
-        entry = (self.num_key_value_heads, self.head_dim)
-        return AttentionCache.like(self.k_proj.weight, batch_size, max_length, {"k": entry, "v": entry})
+        return AttentionCache.like(self.k_proj.weight, batch_size, max_length, self.cache_slots())
 
 
 def check_hidden_states(hidden_states: Tensor, hidden_size: int, cache: AttentionCache | None) -> None:
@@ -91,5 +97,4 @@ def check_hidden_states(hidden_states: Tensor, hidden_size: int, cache: Attentio
     require(shape[0] >= 1, "hidden_states batch", shape[0], "at least 1 sequence")
     require(shape[1] >= 1, "hidden_states length", shape[1], "at least 1 token")
     if cache is not None:
-        require(shape[0] == cache.batch_size, "hidden_states batch", shape[0], f"{cache.batch_size}, as the cache")
-        cache.check_room(shape[1])
+        cache.check_step(*shape[:2])

@@ -75,8 +75,12 @@ def rope_cos_sin(positions: Tensor, frequencies: Tensor, amplitude: float = 1.0)
 
 def rotary_table(config: DeepSeekConfig, start: int, count: int, device) -> tuple[Tensor, Tensor]:
     """cos and sin for `count` positions from `start` on, as a model's attention needs them: two of (T, R/2), fp32."""
+    return rotary_at(config, torch.arange(start, start + count, device=device))
+
+
+def rotary_at(config: DeepSeekConfig, positions: Tensor) -> tuple[Tensor, Tensor]:
+    """`rotary_table` for any positions (T,)."""
     frequencies = rope_frequencies(config.qk_rope_head_dim, config.rope_theta, config.rope_scaling)
-    positions = torch.arange(start, start + count, device=device)
     return rope_cos_sin(positions, frequencies, rope_amplitude(config.rope_scaling))
 
 

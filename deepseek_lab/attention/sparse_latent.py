@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor
 
-from deepseek_lab.attention.cache import AttentionCache
-from deepseek_lab.attention.latent import MultiHeadLatentAttention, absorbing_is_cheaper
+from deepseek_lab.attention.cache import AttentionCache, Slot, parts_of
+from deepseek_lab.attention.latent import MultiHeadLatentAttention
+from deepseek_lab.attention.multi_head import check_hidden_states
 from deepseek_lab.attention.sparse import LightningIndexer, attend_gathered, choose, indexer_loss, select
 from deepseek_lab.config import DeepSeekConfig, is_whole, require
 
@@ -46,28 +47,32 @@ class SparseLatentAttention(MultiHeadLatentAttention):
         """As MLA's. `absorb` and the expanded form concern contexts of up to `index_topk` tokens."""
         require(mask is None or not (absorb or cache), "mask", "a cache, or absorb=True", "the expanded form, no cache")
         rotary = rotary or self.rotary(hidden_states, cache)
-        c_kv, k_pe = self.latents(hidden_states, None, rotary)
+        check_hidden_states(hidden_states, self.config.hidden_size, cache)
+        c_kv, k_pe = self.latents(hidden_states, rotary)
         c_q = self.query_latent(hidden_states)
         q_nope, q_pe = self._cut_queries(self.q_b_proj(c_q), rotary)
-        entries, index_keys = torch.cat([c_kv, k_pe], dim=-1), self.indexer.keys(hidden_states, rotary)
-        if cache is not None:
-            entries, index_keys = cache.append(entries=entries, index_keys=index_keys)
-        widths = [self.config.kv_lora_rank, self.config.qk_rope_head_dim]
-        if entries.shape[1] <= self.index_topk:
-            if absorb is None:
-                absorb = mask is None and absorbing_is_cheaper(self.config, q_nope.shape[2], entries.shape[1])
-            kept = entries.split(widths, dim=-1)
-            if absorb:
-                output = self.attend_absorbed(q_nope, q_pe, *kept)
+        new_entries, new_keys = torch.cat([c_kv, k_pe], dim=-1), self.indexer.keys(hidden_states, rotary)
+        outputs = []
+        for tokens, part in parts_of(cache):
+            entries, index_keys = new_entries[:, tokens], new_keys[:, tokens]
+            if part is not None:
+                entries, index_keys = part.append(entries=entries, index_keys=index_keys)
+            q = q_nope[:, :, tokens], q_pe[:, :, tokens]
+            if entries.shape[1] <= self.index_topk:
+                kept = entries.split([self.config.kv_lora_rank, self.config.qk_rope_head_dim], dim=-1)
+                outputs.append(self._attend(*q, *kept, absorb, mask))
             else:
-                output = self.attend_expanded(q_nope, q_pe, *kept, mask)
-        else:
-            chosen = self._choose(hidden_states, c_q, index_keys, rotary, mask)
-            w_uk, w_uv = self.up_projections()
-            q = torch.cat([torch.einsum("bhtd,hdc->bhtc", q_nope, w_uk), q_pe], dim=-1)  # (B, H, T, C + R)
-            latent = attend_gathered(q, entries, widths[0], chosen, self.scale)
-            output = torch.einsum("bhtc,hdc->bhtd", latent, w_uv)
-        return self.o_proj(output.transpose(1, 2).flatten(2))
+                cut = (x[tokens] for x in rotary)
+                chosen = self._choose(hidden_states[:, tokens], c_q[:, tokens], index_keys, tuple(cut), mask)
+                outputs.append(self._attend_chosen(*q, entries, chosen))
+        return self._write(outputs)
+
+    def _attend_chosen(self, q_nope: Tensor, q_pe: Tensor, entries: Tensor, chosen: Tensor) -> Tensor:
+        """In the latents' space, over the chosen entries alone: (B, H, T, D_v)."""
+        w_uk, w_uv = self.up_projections()
+        q = torch.cat([torch.einsum("bhtd,hdc->bhtc", q_nope, w_uk), q_pe], dim=-1)  # (B, H, T, C + R)
+        latent = attend_gathered(q, entries, self.config.kv_lora_rank, chosen, self.scale)
+        return torch.einsum("bhtc,hdc->bhtd", latent, w_uv)
 
     def _choose(
         self, hidden_states: Tensor, c_q: Tensor, index_keys: Tensor, rotary: tuple[Tensor, Tensor], mask: Tensor | None
@@ -97,8 +102,7 @@ class SparseLatentAttention(MultiHeadLatentAttention):
         scores = self.indexer(hidden_states, c_q, self.indexer.keys(hidden_states, rotary), rotary)
         return indexer_loss(scores, weights, select(scores.detach(), self.index_topk) if sparse else None)
 
-    def new_cache(self, batch_size: int, max_length: int) -> AttentionCache:
-        """An empty cache: per token the latent and rotated key (C + R numbers), and the indexer's key."""
-        widths = self.config.kv_lora_rank + self.config.qk_rope_head_dim, self.indexer.index_head_dim
-        slots = {"entries": widths[:1], "index_keys": widths[1:]}
-        return AttentionCache.like(self.kv_b_proj.weight, batch_size, max_length, slots)
+    def cache_slots(self) -> dict[str, Slot]:
+        """What is kept of each token: the latent and rotated key (C + R numbers), and the indexer's key."""
+        width = self.config.kv_lora_rank + self.config.qk_rope_head_dim
+        return {"entries": Slot((width,)), "index_keys": Slot((self.indexer.index_head_dim,))}

@@ -1,15 +1,42 @@
 """The cache of a whole model: one `AttentionCache` for each layer."""
 
+import weakref
 from collections.abc import Sequence
 
+from torch import Tensor, nn
+
 from deepseek_lab.attention import AttentionCache
+from deepseek_lab.config import require
 
 
 class ModelCache:
-    """What a model keeps of the tokens it has seen. Made by `model.new_cache`, filled by `model(ids, cache=cache)`."""
+    """What a model keeps of the tokens it has seen. Made by `model.new_cache`, filled by `model(ids, cache=cache)`.
 
-    def __init__(self, layers: Sequence[AttentionCache]):
+    What another model has kept would be read without complaint if the shapes fit, and the answers would be nonsense:
+    so a cache knows its `owner`, and no other model takes it.
+    """
+
+    def __init__(self, layers: Sequence[AttentionCache], owner: nn.Module | None = None):
         self.layers = list(layers)
+        self._owner = None if owner is None else weakref.ref(owner)
+
+    def check_owner(self, model: nn.Module) -> None:
+        """Raise `ValueError` if this cache was made by another model."""
+        mine = self._owner is None or self._owner() is model
+        require(mine, "cache", "one that another model has made", "one made by this model's new_cache")
+
+    def check_step(self, batch: int, new_tokens: int) -> None:
+        """Raise `ValueError` unless `new_tokens` more tokens of each of `batch` sequences can come."""
+        self.layers[0].check_step(batch, new_tokens)
+
+    def positions(self, new_tokens: int, device) -> Tensor:
+        """Where the next tokens stand in their sequences: (T,)."""
+        return self.layers[0].positions(new_tokens, device)
+
+    def rewind(self, count: int) -> None:
+        """Forget the newest `count` tokens of every sequence. V4: as far as the last step goes (`CompressedCache`)."""
+        for layer in self.layers:
+            layer.rewind(count)
 
     @property
     def length(self) -> int:

@@ -10,9 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from deepseek_lab.attention.cache import positions_of
 from deepseek_lab.attention.dot_product import causal_mask
 from deepseek_lab.attention.norm import RMSNorm
-from deepseek_lab.attention.rope import rotary_table
+from deepseek_lab.attention.rope import rotary_at
 from deepseek_lab.config import DeepSeekConfig, require
 from deepseek_lab.model.block import DecoderBlock, StreamBlock
 from deepseek_lab.model.cache import ModelCache
@@ -36,8 +37,7 @@ class DeepSeekModel(nn.Module):
         self.norm = RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
 
     def forward(self, input_ids: Tensor, cache: ModelCache | None = None, mask: Tensor | None = None) -> Tensor:
-        start = 0 if cache is None else cache.length
-        rotary = rotary_table(self.config, start, input_ids.shape[1], input_ids.device)
+        rotary = rotary_at(self.config, positions_of(cache, input_ids.shape[1], input_ids.device))
         x = self.embed_tokens(input_ids)
         blocks = self.layers[: self.config.num_hidden_layers]
         for block, block_cache in zip(blocks, cache.layers if cache else [None] * len(blocks), strict=True):
@@ -59,13 +59,13 @@ class DeepSeekStreamModel(nn.Module):
 
     def forward(self, input_ids: Tensor, cache: ModelCache | None = None, mask: Tensor | None = None) -> Tensor:
         require(mask is None, "attention_mask", "a mask", "None in V4: compressed entries would mix padding in")
-        start, count = 0 if cache is None else cache.length, input_ids.shape[1]
+        positions = positions_of(cache, input_ids.shape[1], input_ids.device)
         streams = self.embed_tokens(input_ids)[:, :, None].expand(-1, -1, self.config.hc_mult, -1)
         tables = {}  # one for windows alone, one for layers with entries
         for i, block in enumerate(self.layers):
             plain, attention = self.config.compress_ratio(i) == 0, block.self_attn
             if plain not in tables:
-                tables[plain] = attention.rotary(start, count, input_ids.device)
+                tables[plain] = attention.rotary_at(positions)
             streams = block(streams, input_ids, cache.layers[i] if cache else None, tables[plain])
         return self.norm(self.hc_head(streams))
 
@@ -111,7 +111,7 @@ class DeepSeekForCausalLM(nn.Module):
 
     def new_cache(self, batch_size: int, max_length: int) -> ModelCache:
         """An empty cache for `max_length` tokens of each of `batch_size` sequences."""
-        return ModelCache([block.self_attn.new_cache(batch_size, max_length) for block in self.blocks])
+        return ModelCache([block.self_attn.new_cache(batch_size, max_length) for block in self.blocks], self)
 
     @property
     def blocks(self) -> list[nn.Module]:
@@ -137,8 +137,8 @@ class DeepSeekForCausalLM(nn.Module):
         if cache is not None:
             layers, takes = len(cache.layers), self.config.num_hidden_layers
             require(layers == takes, "cache", f"{layers} layers", f"{takes}")
-            require(shape[0] == cache.batch_size, "input_ids batch", shape[0], f"{cache.batch_size}, as the cache")
-            cache.layers[0].check_room(shape[1])
+            cache.check_owner(self)
+            cache.check_step(*shape)
         if not input_ids.is_meta:
             (low, high), size = (int(end) for end in input_ids.aminmax()), self.config.vocab_size
             require(low >= 0 and high < size, "input_ids", (low, high), f"ids from 0 to {size - 1}")
