@@ -69,7 +69,8 @@ class PagedCache:
                 fits = slot.tokens == 0 or block_size % slot.tokens == 0
                 require(fits, "block_size", block_size, f"a multiple of {slot.tokens}: {name} has an entry per so many")
         weight = next(attentions[0].parameters())
-        kind = dict(dtype=computed_dtype(weight), device=weight.device)
+        self.device = weight.device
+        kind = dict(dtype=computed_dtype(weight), device=self.device)
         with torch.inference_mode(False):  # as in AttentionCache
             self.storage = [
                 {
@@ -85,10 +86,11 @@ class PagedCache:
 
     @classmethod
     def within(cls, model: nn.Module, max_bytes: int, block_size: int = 16, sequences: int = 32) -> "PagedCache":
-        """As many blocks as fit into `max_bytes`, after what doesn't grow for `sequences` texts."""
+        """As many blocks as fit into `max_bytes`, beside what `sequences` texts and snapshots need."""
         one = cls(model, 1, block_size, sequences)
-        blocks = (max_bytes - one.state.nbytes) // (one.nbytes - one.state.nbytes)
-        least = f"at least {one.nbytes}: {one.state.nbytes} for {sequences} sequences, and a block"
+        fixed, block = 2 * one.state.nbytes, one.nbytes - one.state.nbytes
+        blocks = (max_bytes - fixed) // block
+        least = f"at least {fixed + block}: {fixed} for {sequences} sequences, and a block"
         require(blocks >= 1, "max_bytes", max_bytes, least)
         return cls(model, blocks, block_size, sequences)
 
@@ -181,7 +183,13 @@ class PagedCache:
         if self.has_state and complete and sequence.length == complete * self.block_size:
             last = self.blocks.find(keys[complete - 1])
             if last not in self.snapshots:
-                self.snapshots[last] = self.state.snapshot(sequence.row)
+                self.add_snapshot(last, self.state.snapshot(sequence.row))
+
+    def add_snapshot(self, block: int, snapshot: Snapshot) -> None:
+        """Keep what stood beside a block's end. As many are kept as there are sequences; the oldest goes first."""
+        while len(self.snapshots) >= self.sequences:
+            del self.snapshots[next(iter(self.snapshots))]
+        self.snapshots[block] = snapshot
 
     def _forget(self, block: int) -> None:
         self.snapshots.pop(block, None)
