@@ -200,8 +200,9 @@ def test_memory_is_bounded_and_v4_needs_blocks_of_whole_entries():
         cache = PagedCache.within(MODELS[family], 100_000, block_size=4, sequences=3)
         one = PagedCache(MODELS[family], 1, 4, 3)
         held = cache.nbytes + cache.state.nbytes  # as much again for snapshots
+        least = one.nbytes + one.state.nbytes
         assert 100_000 - (one.nbytes - one.state.nbytes) < held <= 100_000
-        with pytest.raises(ValueError, match=f"max_bytes: got 10, but it takes at least {one.nbytes + one.state.nbytes}"):
+        with pytest.raises(ValueError, match=f"max_bytes: got 10, but it takes at least {least}"):
             PagedCache.within(MODELS[family], 10, block_size=4, sequences=3)
     with pytest.raises(ValueError, match="block_size: got 6, but it takes a multiple of 4"):
         PagedCache(MODELS["v4"], 4, block_size=6)
