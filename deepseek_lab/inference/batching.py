@@ -21,6 +21,7 @@ from deepseek_lab.inference.paged import PagedCache, PagedSequence
 from deepseek_lab.inference.paged_disk import PagedDisk
 from deepseek_lab.inference.prefix_store import block_keys
 from deepseek_lab.inference.sampling import Sampling
+from deepseek_lab.model.decoder import DeepSeekForCausalLM
 
 WAITING, RUNNING, ENDED = "waiting", "running", "ended"
 
@@ -95,6 +96,16 @@ class Batcher:
         self.waiting: deque[Request] = deque()
         self.running: list[Request] = []  # the longest admitted first
         self._count = 0
+
+    @classmethod
+    def sized_for(
+        cls, model: DeepSeekForCausalLM, prompts: Sequence[Sequence[int]], max_new_tokens: int, max_batch: int = 16
+    ) -> "Batcher":
+        """A batcher with a memory of its own, just large enough that none of these prompts has to be evicted."""
+        require_whole(1, max_new_tokens=max_new_tokens, max_batch=max_batch)
+        size, at_once = whole_entries(model, 16), min(max_batch, len(prompts))
+        longest = max(len(prompt) for prompt in prompts) + max_new_tokens - 1
+        return cls(PagedCache(model, at_once * max(1, -(-longest // size)), size, at_once), at_once)
 
     def submit(
         self, prompt: Sequence[int], max_new_tokens: int, sampling: Sampling | None = None, seed: int = 0,
@@ -245,30 +256,25 @@ class Batcher:
 
 
 def generate_batch(
-    model, prompts: Sequence[Sequence[int]], max_new_tokens: int, sampling: Sampling | None = None, seed: int = 0,
-    eos_token_id: int | None = None, max_batch: int = 16, block_size: int = 16,
+    model: DeepSeekForCausalLM, prompts: Sequence[Sequence[int]], max_new_tokens: int, sampling: Sampling | None = None,
+    seed: int = 0, eos_token_id: int | None = None, max_batch: int = 16,
 ) -> list[list[int]]:  # fmt: skip
     """What the model writes after each prompt, whatever their lengths: no padding, nothing computed twice.
 
-    Each prompt draws with the seed `seed` plus its place, so a prompt's text doesn't depend on the others.
+    Prompt number i draws with the seed `seed` + i, so that its tokens don't depend on the others.
     """
     if not prompts:
         return []
-    size = _whole_entries(model, block_size)
-    longest = max(len(prompt) for prompt in prompts) + max_new_tokens
-    open_at_once = min(max_batch, len(prompts))
-    cache = PagedCache(model, open_at_once * -(-longest // size), size, open_at_once)
-    batcher = Batcher(cache, open_at_once)
+    batcher = Batcher.sized_for(model, prompts, max_new_tokens, max_batch)
     requests = [
-        batcher.submit(prompt, max_new_tokens, sampling, seed + place, eos_token_id)
-        for place, prompt in enumerate(prompts)
+        batcher.submit(prompt, max_new_tokens, sampling, seed + i, eos_token_id) for i, prompt in enumerate(prompts)
     ]
     batcher.run()
     return [request.tokens for request in requests]
 
 
-def _whole_entries(model, block_size: int) -> int:
-    """The least multiple of V4's compression rates that is at least `block_size`."""
-    rates = [slot.tokens for block in model.blocks for slot in block.self_attn.cache_slots().values() if slot.tokens]
-    rate = math.lcm(*rates) if rates else 1
-    return -(-block_size // rate) * rate
+def whole_entries(model: DeepSeekForCausalLM, at_least: int) -> int:
+    """The least block size from `at_least` on that V4's compression rates divide."""
+    slots = [slot for block in model.blocks for slot in block.self_attn.cache_slots().values()]
+    rate = math.lcm(*(slot.tokens for slot in slots if slot.tokens))
+    return -(-at_least // rate) * rate
