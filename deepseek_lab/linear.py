@@ -29,7 +29,7 @@ def thin_linear(x: Tensor, weight: Tensor) -> Tensor:
     """
     if not thin_pays(len(x), weight):
         return F.linear(x, weight)
-    halves = weight.unflatten(0, (2, -1))  # (2, O / 2, I)
+    halves = weight.view(2, -1, weight.shape[1])  # (2, O / 2, I)
     return torch.bmm(halves, x.T.expand(2, -1, -1)).view(len(weight), len(x)).T
 
 

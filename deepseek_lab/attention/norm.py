@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 PIECE = 2**19  # numbers, two megabytes: what stays in a processor's cache
+FEW = 2**16  # numbers, as in decoding
 
 
 class RMSNorm(nn.RMSNorm):
@@ -21,6 +22,8 @@ class RMSNorm(nn.RMSNorm):
     def forward(self, x: Tensor) -> Tensor:
         precise = x.dtype == self.weight.dtype and x.dtype in (torch.float32, torch.float64)
         if precise and x.device.type == "cpu" and x.shape[-1:] == self.weight.shape:
+            if x.numel() <= FEW and not torch.is_grad_enabled():  # all in cache: what counts is how often one starts
+                return torch.rms_norm(x, self.normalized_shape, self.weight, self.eps)
             return _RMSNorm.apply(x, self.weight, self.eps)
         return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
 

@@ -95,7 +95,7 @@ def apply_rope(x: Tensor, cos: Tensor, sin: Tensor, interleaved: bool = True) ->
     require(width % 2 == 0, "rope width", width, "an even number (RoPE turns pairs)")
     require(x.is_floating_point(), "rope input dtype", x.dtype, "a floating-point dtype")
     require(cos.shape[-1] * 2 == width, "rope width", width, f"{cos.shape[-1] * 2}, which cos and sin are for")
-    return _Turn.apply(x, cos, sin, interleaved)
+    return (_Turn.apply if torch.is_grad_enabled() else _turn)(x, cos, sin, interleaved)
 
 
 class _Turn(torch.autograd.Function):

@@ -147,13 +147,17 @@ def _draw_roofs(axes: Axes, ridges: Mapping[str, float], floor: float) -> None:
         start = max(low, floor * ridge)
         axes.plot([start, ridge, high], [start / ridge, 1, 1], color="#555555", linewidth=1.6, zorder=2,
                   linestyle=STYLES[number % len(STYLES)])  # fmt: skip
+        words, look = f"{name}, ridge at {ridge:.3g}", {"fontsize": 9.5, "color": "#444444", "va": "top"}
+        look["bbox"] = dict(facecolor="white", edgecolor="none", pad=0.6)
+        inches = math.log10(ridge / start) / math.log10(high / low) * width * math.hypot(1, slope)
+        if inches < 0.05 * len(words):  # a slope too short for the name: under the flat part
+            axes.annotate(words, (ridge, 1), (6, -7), textcoords="offset points", ha="left", **look)
+            continue
         # Under the line, in the middle of its slope; where lines nearly coincide, one name lower and one higher.
         close = any(other != ridge and 2 / 3 < other / ridge < 1.5 for other in ridges.values())
         middle = start * (ridge / start) ** ((0.3, 0.72)[number % 2] if close else 0.55)
-        axes.annotate(f"{name}, ridge at {ridge:.3g}", (middle, middle / ridge), (6, -8),
-                      textcoords="offset points", rotation=math.degrees(math.atan(slope)), rotation_mode="anchor",
-                      fontsize=9.5, color="#444444", ha="center", va="top",
-                      bbox=dict(facecolor="white", edgecolor="none", pad=0.6))  # fmt: skip
+        axes.annotate(words, (middle, middle / ridge), (6, -8), textcoords="offset points", ha="center",
+                      rotation=math.degrees(math.atan(slope)), rotation_mode="anchor", **look)  # fmt: skip
 
 
 def _name_points(axes: Axes, points: Mapping[str, float], colors: Mapping[str, str]) -> None:

@@ -52,10 +52,12 @@ def move_controls(output: Locator) -> int:
     """
     picture, note = output.locator("img.deepseek-lab-figure"), output.locator(".widget-html-content")
     sliders, lists = output.locator(".noUi-handle").all(), output.locator(".widget-dropdown select").all()
+    fields = output.locator(".widget-text input").all()
     controls = output.locator(".widget-inline-hbox:not(.widget-html)")
-    assert controls.count() == len(sliders) + len(lists) > 0, "a control of a kind that this test can't move"
+    known = len(sliders) + len(lists) + len(fields)
+    assert controls.count() == known > 0, "a control of a kind that this test can't move"
     drawn = 0
-    for move in [*map(slide, sliders), *map(choose, lists)]:
+    for move in [*map(slide, sliders), *map(choose, lists), *map(type_in, fields)]:
         shown = pixels(picture)
         for place in move:
             print(f"    {place}")  # shown with a failure
@@ -83,6 +85,15 @@ def choose(listed: Locator):
     for entry in [*(entry for entry in entries if entry != first), first]:
         listed.select_option(entry)
         yield f"list at {entry}"
+
+
+def type_in(field: Locator):
+    """Type another text, and then what was there before; yields each text."""
+    first = field.input_value()
+    for text in ("import os", first):
+        field.fill(text)
+        field.press("Enter")
+        yield f"text {text!r}"
 
 
 def bar_is_full(output: Locator) -> bool:
