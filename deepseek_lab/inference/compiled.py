@@ -10,6 +10,7 @@ where they are. The length of the cache is a variable of the compiled program, s
 import math
 import tempfile
 import time
+import warnings
 import weakref
 from pathlib import Path
 
@@ -140,7 +141,8 @@ def _compile(step: nn.Module, batch_size: int):
     dynamic = None, [{1: room} for _ in slots], {0: length}
     settings = {"aot_inductor.package_constants_in_so": False}  # no second copy of the weights
     folder = tempfile.TemporaryDirectory(prefix="deepseek_lab_", ignore_cleanup_errors=True)
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # PyTorch's exporter warns of its own old parts
         exported = torch.export.export(step, example, dynamic_shapes=dynamic)
         try:
             file = torch._inductor.aoti_compile_and_package(
