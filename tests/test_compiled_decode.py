@@ -143,6 +143,23 @@ def test_what_does_not_fit_is_refused_and_the_cache_unharmed(model, step):
 
 @needs_compiler
 @torch.inference_mode()
+def test_another_models_cache_and_weights_put_elsewhere_are_refused(model, step):
+    new, other = ids(BATCH, 1), tiny.model(seed=1)
+    with pytest.raises(ValueError, match="one that another model has made"):
+        step(new, other.new_cache(BATCH, 4))
+    cache, weight = model.new_cache(BATCH, 4), model.blocks[0].self_attn.o_proj.weight
+    model(new, cache)
+    before = weight.data
+    weight.data = before * 2
+    with pytest.raises(ValueError, match="weights that lie elsewhere by now"):
+        step(new, cache)
+    weight.data = before
+    step(new, cache)
+    assert cache.length == 2
+
+
+@needs_compiler
+@torch.inference_mode()
 def test_numbers_that_are_none_are_noticed(model, step):
     cache = model.new_cache(BATCH, 9)
     model(ids(BATCH, 3), cache)

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from deepseek_lab.config import is_whole, require, require_whole
+from deepseek_lab.inference.blocks import OutOfBlocks
 from deepseek_lab.inference.paged import PagedCache, PagedSequence
 from deepseek_lab.inference.paged_disk import PagedDisk
 from deepseek_lab.inference.prefix_store import block_keys
@@ -43,6 +44,7 @@ class Request:
     found: int = 0  # tokens of the prompt that were in memory or on disk when it was first admitted
     sequence: PagedSequence | None = None
     keys: list[str] = field(default_factory=list)
+    drawn: tuple[int, Tensor | None] = (0, None)  # how many tokens there were at the last draw, and the state before it
 
     @property
     def ids(self) -> list[int]:
@@ -91,11 +93,13 @@ class Batcher:
         require(fits, "max_batch", max_batch, f"at most {cache.sequences}, the sequences of the cache")
         enough = max_batch <= tokens_per_step
         require(enough, "tokens_per_step", tokens_per_step, f"at least max_batch, {max_batch}: one for each who writes")
+        joined = disk is None or disk.cache is cache
+        require(joined, "disk", "a PagedDisk of another cache", "None or PagedDisk(cache, store) of this cache")
         self.cache, self.model, self.disk = cache, cache.model, disk
         self.max_batch, self.tokens_per_step = max_batch, tokens_per_step
         self.waiting: deque[Request] = deque()
         self.running: list[Request] = []  # the longest admitted first
-        self._count = 0
+        self._count, self._weights = 0, weights_stamp(self.model)
 
     @classmethod
     def sized_for(
@@ -105,18 +109,25 @@ class Batcher:
         require_whole(1, max_new_tokens=max_new_tokens, max_batch=max_batch)
         size, at_once = whole_entries(model, 16), min(max_batch, len(prompts))
         longest = max(len(prompt) for prompt in prompts) + max_new_tokens - 1
-        return cls(PagedCache(model, at_once * max(1, -(-longest // size)), size, at_once), at_once)
+        cache = PagedCache(model, at_once * max(1, -(-longest // size)), size, at_once)
+        return cls(cache, at_once, max(256, at_once))
 
     def submit(
         self, prompt: Sequence[int], max_new_tokens: int, sampling: Sampling | None = None, seed: int = 0,
         eos_token_id: int | None = None,
     ) -> Request:  # fmt: skip
         """Put a request at the end of the queue. Raises `ValueError` for one that could never be answered."""
-        prompt, size = [int(token) for token in prompt], self.model.config.vocab_size
+        prompt = prompt.tolist() if hasattr(prompt, "tolist") else list(prompt)
         require(len(prompt) > 0, "prompt", "no tokens", "at least one")
-        require(all(0 <= token < size for token in prompt), "prompt", prompt, f"ids from 0 to {size - 1}")
+        size = self.model.config.vocab_size
+        good = all(is_whole(token) and 0 <= token < size for token in prompt)
+        require(good, "prompt", prompt, f"whole numbers, ids from 0 to {size - 1}")
         require_whole(1, max_new_tokens=max_new_tokens)
-        require(is_whole(seed), "seed", seed, "a whole number")
+        require(is_whole(seed) and -(2**63) <= seed < 2**63, "seed", seed, "a whole number of 64 bits")
+        good = eos_token_id is None or (is_whole(eos_token_id) and eos_token_id >= 0)
+        require(good, "eos_token_id", eos_token_id, "None or a whole number of at least 0")
+        good = sampling is None or isinstance(sampling, Sampling)
+        require(good, "sampling", sampling, "None or a Sampling")
         needed, blocks = self.cache.blocks_for(len(prompt) + max_new_tokens - 1), self.cache.blocks.count
         takes = f"at most the {blocks} blocks of the cache"
         require(needed <= blocks, "prompt and max_new_tokens", f"{needed} blocks", takes)
@@ -143,9 +154,35 @@ class Batcher:
     @torch.inference_mode()
     def step(self) -> Step:
         """Admit, make room, run the model once, choose a token for each request whose text it has read."""
+        try:
+            return self._step()
+        except BaseException:  # memory, Ctrl-C, a token that can't be drawn
+            self._recover()
+            raise
+
+    def _recover(self) -> None:
+        """A request is its prompt, its tokens and its generator's state; the rest is computed again."""
+        for request in reversed(self.running):
+            request.reason = request.reason or self._end_of(request)
+            if request.sequence is not None and not request.sequence.freed:
+                request.sequence.free()
+            request.sequence = None
+            if request.reason is not None:  # it had just ended
+                request.state = ENDED
+                continue
+            request.state, request.evictions = WAITING, request.evictions + 1
+            count, state = request.drawn
+            if count == len(request.tokens) and state is not None:  # drawn, and then lost
+                request.generator.set_state(state)
+            if request not in self.waiting:
+                self.waiting.appendleft(request)
+        self.running.clear()
+
+    def _step(self) -> Step:
+        evicted = self._start_again_if_weights_changed()
         admitted = self._admit()
         plan = self._plan()
-        evicted = self._make_room(plan)
+        evicted += self._make_room(plan)
         work = [Work(request, request.sequence.length, count) for request, count in plan.items()]
         ended = self._run_model(plan) if plan else []
         return Step(work, admitted, evicted, ended, self.cache.blocks.held)
@@ -159,8 +196,10 @@ class Batcher:
             needed = self.cache.blocks_for(len(request.prompt) + len(request.tokens))
             if promised + needed > self.cache.blocks.available and self.running:
                 break
-            self.waiting.popleft()
+            if not self.cache.free_rows and self.running:
+                break
             self._open(request)
+            self.waiting.popleft()
             admitted.append(request)
         return admitted
 
@@ -169,7 +208,12 @@ class Batcher:
         request.keys = block_keys(self.disk.fingerprint if self.disk else "this model", ids, self.cache.block_size)
         request.sequence = self.cache.start(request.keys, at_most=len(ids) - 1)
         if self.disk:
-            self.disk.load(request.sequence, request.keys, at_most=len(ids) - 1)
+            try:
+                self.disk.load(request.sequence, request.keys, at_most=len(ids) - 1)
+            except BaseException:
+                request.sequence.free()
+                request.sequence = None
+                raise
         if not request.evictions:
             request.found = request.sequence.length
         request.state = RUNNING
@@ -196,13 +240,30 @@ class Batcher:
         """Evict the youngest until the others' tokens fit. The oldest always stays, so that somebody gets on."""
         evicted = []
         while sum(self.cache.needed(r.sequence, count) for r, count in plan.items()) > self.cache.blocks.available:
-            youngest = self.running.pop()
-            plan.pop(youngest, None)
-            youngest.sequence.free()
-            youngest.sequence, youngest.state = None, WAITING
-            youngest.evictions += 1
-            self.waiting.appendleft(youngest)
-            evicted.append(youngest)
+            if len(self.running) == 1:  # `submit` made sure that it fits alone
+                raise OutOfBlocks("sequences outside this batcher hold the memory that its oldest request needs")
+            evicted.append(self._evict_youngest())
+            plan.pop(evicted[-1], None)
+        return evicted
+
+    def _evict_youngest(self) -> Request:
+        youngest = self.running.pop()
+        youngest.sequence.free()
+        youngest.sequence, youngest.state = None, WAITING
+        youngest.evictions += 1
+        self.waiting.appendleft(youngest)
+        return youngest
+
+    def _start_again_if_weights_changed(self) -> list[Request]:
+        """What the cache holds and remembers belongs to the weights that it was computed with."""
+        stamp, evicted = weights_stamp(self.model), []
+        if stamp != self._weights:
+            self._weights = stamp
+            while self.running:
+                evicted.append(self._evict_youngest())
+            self.cache.blocks.forget_all()
+            if self.disk:
+                self.disk.renew()
         return evicted
 
     def _run_model(self, plan: dict[Request, int]) -> list[Request]:
@@ -216,26 +277,33 @@ class Batcher:
         rows = [row for row, (request, count) in zip(last, plan.items(), strict=True) if count == request.pending]
         with self.cache.step([(request.sequence, count) for request, count in plan.items()]) as step:
             hidden = self.model.hidden_states(torch.tensor([ids], device=device), cache=step)[0]
+            tokens = []
+            if writers:  # inside: if a token can't be chosen, the cache is as before
+                logits = F.linear(hidden[torch.tensor(rows, device=device)], self.model.lm_head.weight)
+                tokens = self._choose(writers, logits)
         for request in plan:
             self._remember(request)
-        if not writers:
-            return []
-        logits = F.linear(hidden[torch.tensor(rows, device=device)], self.model.lm_head.weight)
         ended = []
-        for request, token in zip(writers, self._choose(writers, logits), strict=True):
+        for request, token in zip(writers, tokens, strict=True):
             request.tokens.append(token)
-            reason = "eos" if token == request.eos_token_id else None
-            if reason is None and len(request.tokens) == request.max_new_tokens:
-                reason = "length"
+            reason = self._end_of(request)
             if reason:
                 self._end(request, reason)
                 ended.append(request)
         return ended
 
+    @staticmethod
+    def _end_of(request: Request) -> str | None:
+        if request.tokens and request.tokens[-1] == request.eos_token_id:
+            return "eos"
+        return "length" if len(request.tokens) == request.max_new_tokens else None
+
     def _choose(self, writers: list[Request], logits: Tensor) -> list[int]:
         likeliest = logits.argmax(dim=-1).tolist()
         for i, request in enumerate(writers):
             if request.sampling != Sampling():
+                if request.generator is not None:
+                    request.drawn = len(request.tokens), request.generator.get_state()
                 before = torch.tensor([request.ids], device=logits.device)
                 likeliest[i] = request.sampling.choose(logits[i : i + 1], before, request.generator).item()
         return likeliest
@@ -263,7 +331,7 @@ def generate_batch(
 
     Prompt number i draws with the seed `seed` + i, so that its tokens don't depend on the others.
     """
-    if not prompts:
+    if len(prompts) == 0:
         return []
     batcher = Batcher.sized_for(model, prompts, max_new_tokens, max_batch)
     requests = [
@@ -271,6 +339,12 @@ def generate_batch(
     ]
     batcher.run()
     return [request.tokens for request in requests]
+
+
+def weights_stamp(model: torch.nn.Module) -> tuple:
+    """Changes when a weight is written (not through `.data`) or lies elsewhere. Microseconds."""
+    tensors = [*model.parameters(), *model.buffers()]
+    return tuple((t.data_ptr(), 0 if t.is_inference() else t._version) for t in tensors)
 
 
 def whole_entries(model: DeepSeekForCausalLM, at_least: int) -> int:

@@ -61,9 +61,11 @@ class CompiledDecode:
     def __init__(self, model: DeepSeekForCausalLM, batch_size: int):
         start = time.perf_counter()
         self.model, self.batch_size = model, batch_size
-        self._run, self._folder = _compile(_DecodeStep(model), batch_size)
+        self._run, self._folder, constants = _compile(_DecodeStep(model), batch_size)
         self._positions = torch.arange(0)
         self._checked = lambda: None  # a weak reference to the cache seen last
+        self._weights = [(tensor, tensor.data_ptr()) for tensor in [*model.parameters(), *model.buffers()]]
+        weakref.finalize(self, _let_go, constants)
         self.seconds = time.perf_counter() - start
 
     @torch.inference_mode()
@@ -82,6 +84,8 @@ class CompiledDecode:
 
     def _check(self, input_ids: Tensor, cache: ModelCache) -> None:
         config = self.model.config
+        same = all(weight.data_ptr() == place for weight, place in self._weights)
+        require(same, "model", "weights that lie elsewhere by now", "those it was compiled with; compile again")
         require(isinstance(input_ids, Tensor), "input_ids", type(input_ids).__name__, "a tensor of token ids")
         shape, takes = tuple(input_ids.shape), (self.batch_size, 1)
         require(shape == takes, "input_ids", shape, f"shape {takes}, for which the step was compiled")
@@ -93,12 +97,13 @@ class CompiledDecode:
             require(isinstance(cache, ModelCache), "cache", type(cache).__name__, "a cache of model.new_cache")
             layers = len(cache.layers)
             require(layers == config.num_hidden_layers, "cache", f"{layers} layers", f"{config.num_hidden_layers}")
+            cache.check_owner(self.model)
             for layer in cache.layers:
                 self._check_layer(layer)
             self._checked = weakref.ref(cache)
             if cache.max_length > len(self._positions):
                 self._positions = torch.arange(cache.max_length)
-        cache.layers[0].check_room(1)
+        cache.check_step(self.batch_size, 1)
 
     def _check_layer(self, layer: AttentionCache) -> None:
         """The compiled program trusts shapes and places: what it doesn't fit must not get there."""
@@ -153,11 +158,17 @@ def _compile(step: nn.Module, batch_size: int):
                 "compile_decode: PyTorch could not compile the step here; the step that is not compiled needs no C++"
             ) from error
         program = torch._inductor.aoti_load_package(file)
-    constants = dict(exported.state_dict) | exported.constants
-    program.load_constants(
-        {name: constants[name] for name in program.get_constant_fqns()}, check_full_update=True, user_managed=True
-    )
-    return program, folder
+    found = dict(exported.state_dict) | exported.constants
+    # Views: the program reads the weights' own memory, and holds it whatever becomes of the parameters.
+    constants = {name: found[name].detach() for name in program.get_constant_fqns()}
+    program.load_constants(constants, check_full_update=True, user_managed=True)
+    return program, folder, list(constants.values())
+
+
+def _let_go(constants: list[Tensor]) -> None:
+    """PyTorch never frees the tensors that it was given (2.13), so their memory is taken out of them."""
+    for tensor in constants:
+        tensor.data = torch.empty(0)
 
 
 class _DecodeStep(nn.Module):

@@ -7,6 +7,7 @@ share its blocks; one that writes into a shared block gets its own copy first. S
 V4's windows and entries. What doesn't grow with the text (V4's window, its open windows) is kept once per sequence.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
 import torch
@@ -33,9 +34,10 @@ class PagedSequence:
         """A second sequence with the same text so far. Blocks are shared until one of the two writes."""
         self.cache.check_sequence(self)
         other = self.cache.new_sequence()
-        for block in self.table:
+        held = self.table[: self.cache.blocks_for(self.length)]  # within a step, not the blocks taken for it
+        for block in held:
             self.cache.blocks.share(block)
-        other.table, other.length = list(self.table), self.length
+        other.table, other.length = held, self.length
         self.cache.state.copy(self.row, other.row)
         return other
 
@@ -87,6 +89,7 @@ class PagedCache:
     @classmethod
     def within(cls, model: nn.Module, max_bytes: int, block_size: int = 16, sequences: int = 32) -> "PagedCache":
         """As many blocks as fit into `max_bytes`, beside what `sequences` texts and snapshots need."""
+        require_whole(1, max_bytes=max_bytes)
         one = cls(model, 1, block_size, sequences)
         fixed, block = 2 * one.state.nbytes, one.nbytes - one.state.nbytes
         blocks = (max_bytes - fixed) // block
@@ -126,7 +129,7 @@ class PagedCache:
         for sequence, count in tokens:
             self.check_sequence(sequence)
             require_whole(1, count=count)
-        needed = sum(self.needed(sequence, count) for sequence, count in tokens)
+        needed = sum(self.needed(sequence, count) for sequence, count in tokens) - self._kept(tokens)
         if needed > self.blocks.available:
             raise OutOfBlocks(
                 f"{needed} blocks are needed, and {self.blocks.available} of {self.blocks.count} are free"
@@ -137,6 +140,11 @@ class PagedCache:
         """Blocks that `count` more tokens of this sequence take, the copy of a shared one included."""
         more = self.blocks_for(sequence.length + count) - len(sequence.table)
         return more + self._writes_into_shared(sequence)
+
+    def _kept(self, tokens: Sequence[tuple[PagedSequence, int]]) -> int:
+        """Copies that `needed` counts and that aren't made: if all who share a block write, the last one keeps it."""
+        writers = Counter(s.table[s.length // self.block_size] for s, _ in tokens if self._writes_into_shared(s))
+        return sum(count == self.blocks.references[block] for block, count in writers.items())
 
     def _writes_into_shared(self, sequence: PagedSequence) -> bool:
         inside = sequence.length % self.block_size
@@ -182,7 +190,7 @@ class PagedCache:
             self.blocks.remember(key, block)
         if self.has_state and complete and sequence.length == complete * self.block_size:
             last = self.blocks.find(keys[complete - 1])
-            if last not in self.snapshots:
+            if last is not None and last not in self.snapshots:
                 self.add_snapshot(last, self.state.snapshot(sequence.row))
 
     def add_snapshot(self, block: int, snapshot: Snapshot) -> None:
@@ -196,6 +204,7 @@ class PagedCache:
 
     def start(self, keys: Sequence[str], at_most: int) -> PagedSequence:
         """A sequence that begins with the remembered blocks of `keys`, as many as there are, up to `at_most` tokens."""
+        require_whole(0, at_most=at_most)
         found = []
         for key in keys[: at_most // self.block_size]:
             block = self.blocks.find(key)
@@ -217,12 +226,17 @@ class PagedStep:
     """What `PagedCache.step` gives: the model's cache for one call with a row of tokens of several sequences."""
 
     def __init__(self, cache: PagedCache, tokens: Sequence[tuple[PagedSequence, int]]):
-        self.cache, self.tokens = cache, list(tokens)
+        self.cache, self.tokens, self.layers = cache, list(tokens), []
 
     def __enter__(self) -> "PagedStep":
         cache, first, self.layers = self.cache, 0, []
-        for sequence, count in self.tokens:
-            cache.prepare(sequence, count)
+        try:
+            for sequence, count in self.tokens:
+                cache.prepare(sequence, count)
+        except BaseException:  # blocks went to another step that was made meanwhile
+            for sequence, _ in self.tokens:
+                cache.trim(sequence)
+            raise
         places, self._positions = [], []
         for sequence, count in self.tokens:
             places.append(Placement(sequence.table, sequence.length, count, cache.block_size, sequence.row, first))
@@ -233,13 +247,17 @@ class PagedStep:
         return self
 
     def __exit__(self, error, *_) -> None:
-        for sequence, count in self.tokens:
-            if error is None:
-                sequence.length += count
-            self.cache.trim(sequence)
-        if error is None:
+        read = error is None and all(layer.complete for layer in self.layers)
+        if read:
             for layer in self.layers:
                 layer.commit()
+        for sequence, count in self.tokens:
+            if read and not sequence.freed:
+                sequence.length += count
+            self.cache.trim(sequence)
+        self.layers = []
+        if error is None:
+            require(read, "step", "a with in which the model didn't run", "one call of the model with it")
 
     @property
     def count(self) -> int:
@@ -257,6 +275,8 @@ class PagedStep:
 
     def check_step(self, batch: int, new_tokens: int) -> None:
         """Raise `ValueError` unless the model got exactly the tokens that were announced, in one row."""
+        require(self.layers and not self.layers[0].complete, "cache", "a step outside its with, or used before",
+                "one inside its with, for one call of the model")  # fmt: skip
         require(batch == 1, "batch", batch, "1: all sequences' tokens stand in one row")
         require(new_tokens == self.count, "tokens", new_tokens, f"{self.count}, as announced to step()")
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from deepseek_lab.config import require
 from deepseek_lab.inference.paged import PagedCache, PagedSequence
 from deepseek_lab.inference.prefix_store import PrefixStore, fingerprint
 
@@ -16,21 +17,29 @@ class PagedDisk:
 
     def __init__(self, cache: PagedCache, store: PrefixStore):
         self.cache, self.store = cache, store
-        self.fingerprint = fingerprint(cache.model)
-        self._saved: set[str] = set()
+        self.renew()
+
+    def renew(self) -> None:
+        """The model's weights have changed: from here on other entries are meant."""
+        self.fingerprint, self._saved = fingerprint(self.cache.model), set()
 
     def save(self, sequence: PagedSequence, keys: Sequence[str]) -> None:
-        """Put the sequence's complete blocks on disk, those that this object hasn't put there yet.
+        """Put the sequence's complete blocks on disk, unless that was tried since the last `load` that met them.
 
         With state (V4) only the blocks up to one whose windows are remembered: without these they can't be used.
         """
         complete = min(len(keys), sequence.length // self.cache.block_size)
+        find = self.cache.blocks.find
+        while self.cache.has_state and complete and find(keys[complete - 1]) not in self.cache.snapshots:
+            complete -= 1
         for block, key in zip(sequence.table[:complete], keys, strict=False):
             known = self.cache.blocks.find(key)
             with_state = known in self.cache.snapshots
             mark = f"{key} with state" if with_state else key
-            if mark not in self._saved and self.store.put(key, self._tensors(block, known)):
+            # Without state is never put over an entry with it.
+            if mark not in self._saved and f"{key} with state" not in self._saved:
                 self._saved.add(mark)
+                self.store.put(key, self._tensors(block, known))
 
     def _tensors(self, block: int, known: int | None) -> dict[str, Tensor]:
         tensors = {}
@@ -43,6 +52,8 @@ class PagedDisk:
     def load(self, sequence: PagedSequence, keys: Sequence[str], at_most: int) -> int:
         """Put blocks that follow the sequence's own from disk into the cache. Returns how many tokens came."""
         cache, size = self.cache, self.cache.block_size
+        cache.check_sequence(sequence)
+        require(sequence.length % size == 0, "sequence", f"{sequence.length} tokens", f"whole blocks of {size}")
         first, found = sequence.length // size, []
         room = cache.blocks.available
         for key in keys[first : at_most // size]:
@@ -52,8 +63,12 @@ class PagedDisk:
             found.append((key, tensors))
         while cache.has_state and found and not self._state_of(found[-1][1]):
             found.pop()
+        for key in [*keys[:first], *keys[first + len(found) :]]:
+            if not self.store.touch(key):  # found in memory is a use all the same; what the store has lost is put again
+                self._saved -= {key, f"{key} with state"}
         for key, tensors in found:
             self._put(sequence, key, tensors)
+            self._saved.add(f"{key} with state" if self._state_of(tensors) else key)
         return len(found) * size
 
     def _put(self, sequence: PagedSequence, key: str, tensors: dict[str, Tensor]) -> None:

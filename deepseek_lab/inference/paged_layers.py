@@ -10,6 +10,7 @@ from torch import Tensor
 from deepseek_lab.attention.cache import AttentionCache, Slot, check_entries
 from deepseek_lab.attention.compressed_cache import CompressedCache
 from deepseek_lab.attention.compressor import OpenWindow
+from deepseek_lab.config import require
 
 
 class Placement:
@@ -91,7 +92,15 @@ class PagedLayer:
 
     def __init__(self, parts: list, step):
         self._parts, self._step = parts, step
-        self.positions, self.check_step = step.positions, step.check_step
+        self.positions = step.positions
+
+    def check_step(self, batch: int, new_tokens: int) -> None:
+        """The step's own check was made for all layers."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether all parts have their new tokens."""
+        return all(part.done for part in self._parts)
 
     def parts(self) -> list[tuple[slice, AttentionCache]]:
         """Which tokens of the row belong to which part."""
@@ -107,11 +116,13 @@ class PagedPart:
     """One sequence in one layer whose every token is one entry: keys and values, or latents."""
 
     def __init__(self, place: Placement, storage: dict[str, Tensor]):
-        self.place, self.slots = place, storage
+        self.place, self.slots, self.done = place, storage, False
 
     def append(self, **entries: Tensor) -> tuple[Tensor, ...]:
         """As `AttentionCache.append`, for one sequence: (1, T, ...) each -> (1, S, ...) each."""
         check_entries(entries, self.slots, 1)
+        require(not self.done, "cache", "a second call in one step", "one")
+        self.done = True
         for name, entry in entries.items():
             self.place.write(self.slots[name], self.place.start, entry[0].detach())
         end = self.place.start + self.place.count
@@ -126,6 +137,7 @@ class PagedCompressedPart(CompressedCache):
 
     def __init__(self, place: Placement, storage: dict[str, Tensor], slots: dict[str, Slot], state: dict[str, Tensor]):
         self.place, self.storage, self.length, self.batch_size = place, storage, place.start, 1
+        self.done = False
         self.slots = {name: tensor[place.row : place.row + 1] for name, tensor in state.items()}
         self.describe(slots)
 
@@ -137,6 +149,7 @@ class PagedCompressedPart(CompressedCache):
 
     def advance(self, keys: Tensor, opened: dict[str, OpenWindow]) -> None:
         """Only noted: windows are overwritten when the whole step has gone well."""
+        self.done = True
         self._pending = torch.cat([self.slots["window"], keys.detach()], dim=1), opened
 
     def commit(self) -> None:

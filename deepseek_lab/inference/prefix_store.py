@@ -142,6 +142,14 @@ class PrefixStore:
                 beside.unlink(missing_ok=True)
         return True
 
+    def touch(self, key: str) -> bool:
+        """Whether there is an entry with this key, which then counts as used now."""
+        try:
+            _touch(self._path(key))
+        except OSError:
+            return False
+        return True
+
     @property
     def nbytes(self) -> int:
         """Bytes of all entries' files."""

@@ -37,7 +37,7 @@ def quantised_cache(
             quantised = {"entries": latent + rotated if quantise_k_pe else latent}
         kind = next(iter(plain.slots.values()))
         layers.append(QuantisedCache(batch_size, max_length, widths, quantised, kind.dtype, kind.device, bits, block))
-    return ModelCache(layers)
+    return ModelCache(layers, model)
 
 
 @torch.no_grad()

@@ -19,6 +19,8 @@ from torch import Tensor
 
 from deepseek_lab.config import is_number, is_whole, require
 
+LEAST = 1e-8
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -32,13 +34,15 @@ class Sampling:
 
     def __post_init__(self):
         t, k, penalty = self.temperature, self.top_k, self.repetition_penalty
-        require(is_number(t) and t >= 0, "temperature", t, "a number of at least 0")
+        # Smaller than LEAST, logits divided by it leave fp32.
+        require(is_number(t) and (t == 0 or t >= LEAST), "temperature", t, f"0, or a number of at least {LEAST}")
         require(k is None or (is_whole(k) and k >= 1), "top_k", k, "None or a whole number of at least 1")
         for name in ("top_p", "min_p"):
             value = getattr(self, name)
             good = value is None or (is_number(value) and 0 < value <= 1)
             require(good, name, value, "None or a number above 0 and at most 1")
-        require(is_number(penalty) and penalty > 0, "repetition_penalty", penalty, "a number above 0")
+        good = is_number(penalty) and LEAST <= penalty <= 1 / LEAST
+        require(good, "repetition_penalty", penalty, f"a number from {LEAST} to {1 / LEAST:.0f}")
 
     def scores(self, logits: Tensor, before: Tensor) -> Tensor:
         """(B, V) logits and (B, T) tokens so far -> (B, V): what is drawn from is their softmax; -inf is left out."""

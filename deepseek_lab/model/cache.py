@@ -2,6 +2,7 @@
 
 import weakref
 from collections.abc import Sequence
+from contextlib import suppress
 
 from torch import Tensor, nn
 
@@ -27,7 +28,16 @@ class ModelCache:
 
     def check_step(self, batch: int, new_tokens: int) -> None:
         """Raise `ValueError` unless `new_tokens` more tokens of each of `batch` sequences can come."""
+        held = {layer.length for layer in self.layers}
+        require(len(held) == 1, "cache", f"layers that hold {sorted(held)} tokens: a call failed half-way",
+                "one whose layers agree: make a new one")  # fmt: skip
         self.layers[0].check_step(batch, new_tokens)
+
+    def after_error(self, length: int) -> None:
+        """A call failed: back to `length` tokens. V4 can't after more than `UNDO` tokens; `check_step` refuses then."""
+        for layer in self.layers:
+            with suppress(ValueError):
+                layer.rewind(layer.length - length)
 
     def positions(self, new_tokens: int, device) -> Tensor:
         """Where the next tokens stand in their sequences: (T,)."""

@@ -107,7 +107,13 @@ class DeepSeekForCausalLM(nn.Module):
         if attention_mask is not None:
             require(cache is None, "attention_mask", "a mask and a cache", "one of the two")
             mask = padding_mask(attention_mask, input_ids.shape)
-        return self.model(input_ids, cache, mask)
+        length = cache.length if isinstance(cache, ModelCache) else None
+        try:
+            return self.model(input_ids, cache, mask)
+        except BaseException:  # memory ran out, Ctrl-C: some layers have the tokens, others don't
+            if length is not None:  # a PagedStep sees to itself
+                cache.after_error(length)
+            raise
 
     def new_cache(self, batch_size: int, max_length: int) -> ModelCache:
         """An empty cache for `max_length` tokens of each of `batch_size` sequences."""
@@ -135,10 +141,12 @@ class DeepSeekForCausalLM(nn.Module):
         require(len(shape) == 2 and input_ids.numel() > 0, "input_ids", shape, "shape (batch, tokens), not empty")
         require(kind in (torch.int64, torch.int32), "input_ids dtype", kind, "torch.int64 or torch.int32")
         if cache is not None:
+            made = hasattr(cache, "check_owner") and hasattr(cache, "layers")
+            require(made, "cache", type(cache).__name__, "what new_cache, or a PagedCache's step, made")
+            cache.check_step(*shape)
             layers, takes = len(cache.layers), self.config.num_hidden_layers
             require(layers == takes, "cache", f"{layers} layers", f"{takes}")
             cache.check_owner(self)
-            cache.check_step(*shape)
         if not input_ids.is_meta:
             (low, high), size = (int(end) for end in input_ids.aminmax()), self.config.vocab_size
             require(low >= 0 and high < size, "input_ids", (low, high), f"ids from 0 to {size - 1}")
