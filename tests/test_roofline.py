@@ -131,3 +131,10 @@ def test_v3_on_a_node():
 def test_nonsense_is_refused(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_v4_keeps_no_latents():
+    v4 = DeepSeekConfig.preset("v4-flash")
+    for call in (lambda: decode_work(v4, "MHA", 9), lambda: cached_elements(v4, "MLA")):
+        with pytest.raises(ValueError, match="model_type: got 'deepseek_v4'"):
+            call()

@@ -36,7 +36,7 @@ class AttentionCache:
         # Not an inference tensor even when made under torch.inference_mode(): those refuse later writes outside it.
         with torch.inference_mode(False):
             self.slots = {
-                name: torch.full((batch_size, *slot.sizes(max_length)), slot.fill, dtype=dtype, device=device)
+                name: filled((batch_size, *slot.sizes(max_length)), slot.fill, dtype, device)
                 for name, slot in slots.items()
             }
 
@@ -93,6 +93,13 @@ class AttentionCache:
     def nbytes(self) -> int:
         """Bytes held, the unused part included."""
         return sum(slot.nbytes for slot in self.slots.values())
+
+
+def filled(shape: tuple[int, ...], fill: float, dtype: torch.dtype, device) -> Tensor:
+    """A tensor of one number. Zeros cost no memory until they are written over; other numbers do."""
+    if fill == 0:
+        return torch.zeros(shape, dtype=dtype, device=device)
+    return torch.full(shape, fill, dtype=dtype, device=device)
 
 
 def check_entries(entries: dict[str, Tensor], slots: dict[str, Tensor], batch_size: int) -> int:

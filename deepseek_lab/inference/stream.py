@@ -60,8 +60,8 @@ class TextStream:
         """The characters that this token completes."""
         if self._tail and not self.tokenizer.decode([token]):
             return ""  # an id without text: nothing of an unfinished character may be pushed out of the tail by it
+        text = self.tokenizer.decode([*self._tail, token])
         self._tail.append(token)
-        text = self.tokenizer.decode(self._tail)
         # Bytes of an unfinished character are one U+FFFD, the last; nothing that follows changes what is before it.
         # (A U+FFFD that was really written looks the same, and waits too.)
         unfinished = text.endswith(REPLACEMENT)

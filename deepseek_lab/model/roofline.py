@@ -59,6 +59,7 @@ def decode_work(
     counts those operations always. `bits` of every number moved.
     """
     require(kind in KINDS, "kind", kind, f"one of {', '.join(KINDS)}")
+    _check_latent(config)
     require_whole(1, context=context, batch_size=batch_size, queries=queries, bits=bits)
 
     def moved(elements: int) -> int:
@@ -146,8 +147,14 @@ def _best_seconds(call: Callable[[], object], device: torch.device, seconds: flo
     return min(times)
 
 
+def _check_latent(config: DeepSeekConfig) -> None:
+    takes = "deepseek_v2, deepseek_v3 or deepseek_v32: V4 keeps no latents"
+    require(config.model_type != "deepseek_v4", "model_type", config.model_type, takes)
+
+
 def cached_elements(config: DeepSeekConfig, kind: str) -> int:
     """Numbers per token and layer: kinds of `CacheShape.elements`, or "MHA from MLA", every head's key and value."""
+    _check_latent(config)
     found = CacheShape.of("", config).elements()
     found["MHA from MLA"] = config.num_attention_heads * (config.qk_head_dim + config.v_head_dim)
     require(kind in found, "kind", kind, f"one of {', '.join(found)}")
