@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "model": {"config", "config_fields", "linear", "attention", "moe"},
     "inference": {"config", "attention", "moe", "model"},
     "training": {"config", "linear", "attention", "moe", "model"},
+    "applications": {"config", "model", "inference", "training"},
     "viz": set(),
     "course": set(),
     "exercises": {"config", "config_fields", "attention", "moe", "model", "inference", "training", "course"},

@@ -1,0 +1,1 @@
+"""What the models are for: writing code and answering questions."""
