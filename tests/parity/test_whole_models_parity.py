@@ -4,6 +4,7 @@ Where a choice (of tokens, entries or experts) is nearly a tie, rounding may tur
 test counts that they are the fewer. A score is exactly 0 where ReLU shuts all index heads: hence sixteen of them.
 """
 
+import copy
 import json
 
 import pytest
@@ -89,15 +90,17 @@ def test_saved_by_transformers_loads_and_agrees(kind, tmp_path_factory, data):
             expected = theirs(ids).logits
         CLEAR[kind].append(choices.clear)
         if choices.clear:
-            assert note(f"{kind} logits", relative_error(ours(ids), expected)) < 1e-5
+            # Some random models enlarge rounding: theirs is then about as far from what it gives in 64-bit numbers.
+            allowed = max(1e-5, 3 * relative_error(expected, copy.deepcopy(theirs).double()(ids).logits))
+            assert note(f"{kind} logits", relative_error(ours(ids), expected)) < allowed
         their_cache, cache, start = DynamicCache(config=theirs.config), ours.new_cache(2, tokens), 0
         while start < tokens:
             end = data.draw(st.integers(start + 1, tokens))
             piece = theirs(ids[:, start:end], past_key_values=their_cache).logits
             output = ours(ids[:, start:end], cache)
             if choices.clear:
-                assert note(f"{kind} in pieces", relative_error(output, piece)) < 1e-5
-                assert note(f"{kind} pieces against one pass", relative_error(output, expected[:, start:end])) < 1e-5
+                assert note(f"{kind} in pieces", relative_error(output, piece)) < allowed
+                assert note(f"{kind} pieces against one pass", relative_error(output, expected[:, start:end])) < allowed
             start = end
     save_pretrained(ours, folder, max_shard_bytes=data.draw(st.sampled_from([10**9, 4000])))
     again, info = KINDS[kind].from_pretrained(folder, output_loading_info=True)
