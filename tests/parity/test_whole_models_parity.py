@@ -4,7 +4,6 @@ Where a choice (of tokens, entries or experts) is nearly a tie, rounding may tur
 test counts that they are the fewer. A score is exactly 0 where ReLU shuts all index heads: hence sixteen of them.
 """
 
-import copy
 import json
 
 import pytest
@@ -74,16 +73,12 @@ def official(kind: str, config, seed: int):
     return model
 
 
-def allowed(bound: float, rounding: float) -> float:
-    """Some random models enlarge rounding. `rounding`: how far 32-bit numbers, ours or theirs, are from 64-bit ones."""
-    return min(10 * bound, max(bound, 3 * rounding))
-
-
 @kinds
 @settings(phases=[Phase.generate])
 @given(data=st.data())
 def test_saved_by_transformers_loads_and_agrees(kind, tmp_path_factory, data):
     """Prefill, and then the same tokens in random pieces, ours and theirs each with its own cache. And back again."""
+    torch.manual_seed(0)  # hypothesis doesn't know of torch's numbers, and a failure has to come back when repeated
     config = data.draw(official_configs(kind))
     folder = tmp_path_factory.mktemp("theirs")
     theirs = official(kind, config, data.draw(st.integers(0, 10**6)))
@@ -95,17 +90,15 @@ def test_saved_by_transformers_loads_and_agrees(kind, tmp_path_factory, data):
             expected = theirs(ids).logits
         CLEAR[kind].append(choices.clear)
         if choices.clear:
-            exact, output = copy.deepcopy(ours).double()(ids), ours(ids)
-            bound = allowed(1e-5, max(relative_error(expected, exact), relative_error(output, exact)))
-            assert note(f"{kind} logits", relative_error(output, expected)) < bound
+            assert note(f"{kind} logits", relative_error(ours(ids), expected)) < 1e-5
         their_cache, cache, start = DynamicCache(config=theirs.config), ours.new_cache(2, tokens), 0
         while start < tokens:
             end = data.draw(st.integers(start + 1, tokens))
             piece = theirs(ids[:, start:end], past_key_values=their_cache).logits
             output = ours(ids[:, start:end], cache)
             if choices.clear:
-                assert note(f"{kind} in pieces", relative_error(output, piece)) < bound
-                assert note(f"{kind} pieces against one pass", relative_error(output, expected[:, start:end])) < bound
+                assert note(f"{kind} in pieces", relative_error(output, piece)) < 1e-5
+                assert note(f"{kind} pieces against one pass", relative_error(output, expected[:, start:end])) < 1e-5
             start = end
     save_pretrained(ours, folder, max_shard_bytes=data.draw(st.sampled_from([10**9, 4000])))
     again, info = KINDS[kind].from_pretrained(folder, output_loading_info=True)
@@ -126,6 +119,7 @@ def test_ties_are_rare(kind):
 @given(data=st.data())
 def test_gradients(kind, data):
     """Of the loss, for every parameter that theirs gives one; the indexers have none."""
+    torch.manual_seed(0)
     config = data.draw(official_configs(kind))
     theirs = official(kind, config, 0)
     ours = DeepSeekForCausalLM(DeepSeekConfig.from_hf(config))
@@ -136,19 +130,15 @@ def test_gradients(kind, data):
     if not choices.clear:
         return
     direction = torch.randn_like(logits)
-    exact = copy.deepcopy(ours).double()
-    for outputs in (logits, ours(ids), exact(ids)):
-        (outputs * direction).sum().backward()
-    precise = {name: p.grad for name, p in exact.named_parameters()}
+    (logits * direction).sum().backward()
+    (ours(ids) * direction).sum().backward()
     wanted = {name: p.grad for name, p in theirs.named_parameters() if p.grad is not None and p.grad.abs().max() > 0}
     largest = max(grad.abs().max().item() for grad in wanted.values())
     found = dict(ours.named_parameters())
     for name, grad in wanted.items():
-        scale = max(grad.abs().max().item(), 0.1 * largest)
-        error = (found[names[name]].grad - grad).abs().max().item() / scale
+        error = (found[names[name]].grad - grad).abs().max().item() / max(grad.abs().max().item(), 0.1 * largest)
         # Not 1e-5: a scale's gradient is a sum over all tokens, nearly cancelling, and both sides' rounding shows.
-        rounding = max((x - precise[names[name]]).abs().max().item() for x in (grad, found[names[name]].grad)) / scale
-        assert note(f"{kind} gradients", error) < allowed(3e-5, rounding), name
+        assert note(f"{kind} gradients", error) < 3e-5, name
 
 
 def copy_weights(theirs, ours) -> dict[str, str]:
