@@ -1,0 +1,200 @@
+"""One name for a model: "lab", a folder, or a model on the hub, opened with the code that fits."""
+
+import dataclasses
+import inspect
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from deepseek_lab.applications.checkpoints.hub import (
+    HUB_ID,
+    Unavailable,
+    count_numbers,
+    fetch,
+    refuse_too_large,
+)
+from deepseek_lab.applications.checkpoints.writers import OurWriter, TheirWriter, Writer
+from deepseek_lab.config import is_whole, require
+from deepseek_lab.inference.stream import prompt_ids
+from deepseek_lab.model.checkpoint import load_pretrained
+from deepseek_lab.model.checkpoint_files import CheckpointError, read_json
+from deepseek_lab.model.checkpoint_read import refuse_not_finite
+
+LAB = "lab"
+OURS = ("deepseek_v2", "deepseek_v3", "deepseek_v32", "deepseek_v4")  # as config.json's model_type names them
+PROBE = " a b\n  c d.e"  # a text whose blanks show whether tokens can be decoded one by one
+
+
+def open_writer(
+    name: str | os.PathLike, *, lab: str | os.PathLike, device="cpu", dtype: torch.dtype | None = None
+) -> Writer:
+    """The model of this name, ready to write.
+
+    "lab" is the folder `lab`, which the course ships. Another name is a folder with a checkpoint, or the id of a model
+    on the Hugging Face hub, which is taken from the hub's cache or downloaded. DeepSeek-V2 to V4 run with this
+    package's code, all others with transformers'. `dtype` is by default float32; on CUDA bfloat16, but for the lab's.
+
+    Where the model can't be had, or has no room in memory or on the disk, the lab's model is opened instead: `name` of
+    the result is then "lab", and `sentence` says why. So it is with anything that is wrong with a model from the hub.
+    Raises `CheckpointError` for a folder that is there and can't be opened, and `ValueError` for what is no name.
+    """
+    good = isinstance(name, os.PathLike) or (isinstance(name, str) and bool(name.strip()))
+    require(good, "name", name, f'"{LAB}", a folder or a hub id')
+    require(dtype is None or dtype.is_floating_point, "dtype", dtype, "None or a dtype of floating-point numbers")
+    device = torch.device(device)
+    if name == LAB:
+        return _open_lab(lab, device, dtype)
+    kind = dtype or (torch.bfloat16 if device.type == "cuda" else torch.float32)
+    folder = Path(name).expanduser()
+    try:
+        if folder.is_dir():
+            return _open_if_it_fits(folder, str(name), device, kind)
+        return _open_from_hub(str(name), device, kind)
+    except Unavailable as why:
+        return _open_lab(lab, device, None, f"{name} can't be used here: {why}, so the lab's own model goes on.")
+
+
+def _open_from_hub(name: str, device: torch.device, dtype: torch.dtype) -> Writer:
+    if Path(name).expanduser().exists():
+        raise CheckpointError(f"{name}: found a file, expected a folder with config.json. Give the file's folder")
+    if not HUB_ID.fullmatch(name):
+        raise Unavailable("there is no such folder, and a model on the hub has a name like owner/model")
+    folder = fetch(name, device, dtype)
+    try:
+        return _open_if_it_fits(folder, name, device, dtype)
+    except CheckpointError as error:
+        what, *_ = str(error).split(". ")  # without the advice: one sentence is to be made of it
+        raise Unavailable(f"its files can't be opened ({what.rstrip('.')})") from error
+
+
+def _open_lab(folder, device: torch.device, dtype: torch.dtype | None, sentence: str | None = None) -> Writer:
+    """The lab's model: small enough to be run in float32 everywhere."""
+    opened = _open_folder(Path(folder), LAB, device, dtype or torch.float32)
+    return dataclasses.replace(opened, sentence=sentence or opened.sentence)
+
+
+def _open_if_it_fits(folder: Path, name: str, device: torch.device, dtype: torch.dtype) -> Writer:
+    refuse_too_large(count_numbers(folder), device, dtype)
+    try:
+        return _open_folder(folder, name, device, dtype)
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        raise Unavailable(f"it doesn't fit into the memory of {device}") from error
+
+
+def _open_folder(folder: Path, name: str, device: torch.device, dtype: torch.dtype) -> Writer:
+    raw = read_json(folder / "config.json")
+    ours = raw.get("model_type") in OURS
+    tokenizer = open_tokenizer(folder)
+    model = load_pretrained(folder, device, dtype) if ours else load_theirs(folder, raw, device, dtype)
+    vocabulary, largest = raw.get("vocab_size"), max(tokenizer.get_vocab().values())
+    if is_whole(vocabulary) and largest >= vocabulary:
+        raise CheckpointError(
+            f"{folder}: tokenizer.json has a token number {largest}, expected numbers below vocab_size of config.json, "
+            f"{vocabulary}. The two don't belong together"
+        )
+    if ours:
+        try:
+            prompt_ids(tokenizer, "")
+        except ValueError as error:
+            raise CheckpointError(f"{folder}: {error}") from error
+    sentence = _describe(name, model, raw, ours, device, dtype)
+    begin, ends = tokenizer.bos_token_id if ours else begin_token(folder, tokenizer), end_tokens(folder, tokenizer)
+    return (OurWriter if ours else TheirWriter)(name, sentence, model, tokenizer, begin, ends)
+
+
+def _describe(name: str, model, raw: dict, ours: bool, device: torch.device, dtype: torch.dtype) -> str:
+    number = sum(parameter.numel() for parameter in model.parameters())
+    size = f"{number / 1e9:.1f} billion" if number >= 1e9 else f"{number / 1e6:.1f} million"
+    who, code = "The lab's own model" if name == LAB else name, "this course's" if ours else "transformers'"
+    kind = str(dtype).removeprefix("torch.")
+    return f"{who}: {size} parameters of the kind {raw['model_type']}, run by {code} code in {kind} on {device}."
+
+
+def open_tokenizer(folder: Path):
+    """The tokenizer that a folder's tokenizer.json describes, to the letter. Raises `CheckpointError`.
+
+    The class that tokenizer_config.json names isn't asked: for DeepSeek's checkpoints it is Llama's, which cuts texts
+    in another way than their tokenizer.json does.
+    """
+    from transformers import PreTrainedTokenizerFast  # here: importing it takes a second
+
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        raise CheckpointError(f"{path}: there is no such file. Save the tokenizer beside the model")
+    try:
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(
+            folder, clean_up_tokenization_spaces=False, local_files_only=True
+        )
+        ids = tokenizer(PROBE, add_special_tokens=False).input_ids
+        pieces = "".join(tokenizer.decode([token]) for token in ids)
+    except Exception as error:  # tokenizers raises bare Exceptions
+        raise CheckpointError(f"{path}: can't be read ({_first_line(error)}). Download or copy it again") from error
+    if pieces != PROBE:
+        raise CheckpointError(f"{path}: found a tokenizer whose tokens are no pieces of bytes, expected byte-level BPE")
+    return tokenizer
+
+
+def load_theirs(folder: Path, raw: dict, device: torch.device, dtype: torch.dtype):
+    """A causal language model of transformers from safetensors files, whole and finite. Raises `CheckpointError`."""
+    from transformers import AutoModelForCausalLM
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    kind = raw.get("model_type")
+    if kind not in CONFIG_MAPPING:
+        raise CheckpointError(
+            f"{folder / 'config.json'}: model_type: found {kind!r}, for which neither this course nor transformers has "
+            "code. Code that comes with a checkpoint is never run"
+        )
+    try:
+        model, report = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, local_files_only=True,
+            output_loading_info=True,
+        )  # fmt: skip
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # whatever transformers' many models raise
+        raise CheckpointError(f"{folder}: transformers can't open it ({_first_line(error)})") from error
+    missing = sorted(str(key) for part in ("missing_keys", "mismatched_keys") for key in report.get(part) or ())
+    if missing:  # transformers would go on with random numbers
+        raise CheckpointError(
+            f"{folder}: found no fitting {missing[0]}, one of {len(missing)} weights that are missing"
+        )
+    for weight, tensor in model.named_parameters():
+        refuse_not_finite(tensor.detach(), folder, weight)
+    if "past_key_values" not in inspect.signature(model.forward).parameters:
+        raise CheckpointError(f"{folder}: found a {type(model).__name__}, expected a model that keeps keys and values")
+    return model.to(device).eval()
+
+
+def begin_token(folder: Path, tokenizer) -> int | None:
+    """The token before each text: the tokenizer puts it there, or tokenizer_config.json asks for it; None without."""
+    begin, path = tokenizer.bos_token_id, folder / "tokenizer_config.json"
+    asked = path.exists() and read_json(path).get("add_bos_token") is True
+    return begin if asked or tokenizer("a").input_ids[:1] == [begin] else None
+
+
+def end_tokens(folder: Path, tokenizer) -> tuple[int, ...]:
+    """All tokens that end a text: generation_config.json's, or else config.json's, and the tokenizer's own."""
+    return tuple(
+        dict.fromkeys([*_ends_in_files(folder), *([tokenizer.eos_token_id] if tokenizer.eos_token_id else [])])
+    )
+
+
+def _ends_in_files(folder: Path) -> Iterator[int]:
+    for name in ("generation_config.json", "config.json"):
+        if (folder / name).exists():
+            found = read_json(folder / name).get("eos_token_id")
+            if found is not None:
+                ends = found if isinstance(found, list) else [found]
+                good = all(is_whole(end) and end >= 0 for end in ends)
+                if not good:
+                    raise CheckpointError(f"{folder / name}: eos_token_id: found {found!r}, expected tokens' numbers")
+                yield from ends
+                return
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].rstrip(".")
