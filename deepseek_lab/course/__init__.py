@@ -1,1 +1,1 @@
-"""What notebooks need besides the subject: device and seeds, data files, exercises, measuring."""
+"""What notebooks need besides the subject: device and seeds, the machine, data files, exercises, measuring."""

@@ -15,7 +15,8 @@ ATTENTION = ".jp-OutputArea-output:has(.dsl-attention)"
 PROGRESS = ".jp-OutputArea-output:has(.widget-hprogress)"
 ROUTING = ".jp-OutputArea-output:has(.dsr-routing)"
 MASKS = ".jp-OutputArea-output:has(.dsm-masks)"
-ANY_WIDGET = f".jp-OutputArea-output:has(.jupyter-widgets), {ANATOMY}, {ATTENTION}, {ROUTING}, {MASKS}"
+WRITING = ".jp-OutputArea-output:has(.dsw-writing)"
+ANY_WIDGET = f".jp-OutputArea-output:has(.jupyter-widgets), {ANATOMY}, {ATTENTION}, {ROUTING}, {MASKS}, {WRITING}"
 
 # What is drawn, pixel by pixel: an image's address is new after each message, even when nothing in it changed.
 PIXELS = """async (picture) => {

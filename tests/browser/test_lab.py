@@ -9,6 +9,7 @@ import pytest
 from anatomy import AnatomyExplorer
 from masks import MaskExplorer
 from routing import RoutingExplorer
+from writing import WritingExplorer
 
 NOTEBOOKS = sorted((lab.ROOT / "notebooks").glob("*.ipynb"))
 WIDTHS = (800, 1280)  # half of a screen, of which the list of files takes 280, and a whole one
@@ -47,7 +48,7 @@ def test_notebook_in_the_browser(path, browser, server, tmp_path_factory):
 
 
 def use_every_widget(notebook: lab.Notebook) -> None:
-    """Each widget is one of the six kinds that this test knows; a new kind has to be added to it."""
+    """Each widget is one of the seven kinds that this test knows; a new kind has to be added to it."""
     find = notebook.page.locator
     kinds = (
         explorers.EXPLORE,
@@ -55,9 +56,10 @@ def use_every_widget(notebook: lab.Notebook) -> None:
         explorers.ROUTING,
         explorers.ANATOMY,
         explorers.MASKS,
+        explorers.WRITING,
         explorers.PROGRESS,
     )
-    figures, attention, routing, anatomies, masks, bars = widgets = [find(kind).all() for kind in kinds]
+    figures, attention, routing, anatomies, masks, writers, bars = widgets = [find(kind).all() for kind in kinds]
     assert sum(map(len, widgets)) == find(explorers.ANY_WIDGET).count(), "a widget of a new kind"
     for figure in figures:
         print(f"explore(): {explorers.move_controls(figure)} pictures")
@@ -69,6 +71,8 @@ def use_every_widget(notebook: lab.Notebook) -> None:
         AnatomyExplorer(widget).try_everything()
     for widget in masks:
         MaskExplorer(widget).try_everything()
+    for widget in writers:
+        WritingExplorer(widget).try_everything(typing=True)
     assert all(map(explorers.bar_is_full, bars))
 
 
