@@ -127,7 +127,7 @@ def test_first_cells_on_colab(colab, tmp_path):
     before = machine.installed()
     assert before.items() >= {**machine.COLAB, "torch": machine.COLAB_TORCH}.items()
 
-    cells = sources(NOTEBOOKS[0])
+    cells = sources(machine.ROOT / "notebooks" / "01_attention.ipynb")
     outputs = colab.run({name: short(cells[name]) for name in CELLS} | OURS, machine.remote(tmp_path))
     check_place(colab, outputs)
     for name in WITH_WIDGETS:
