@@ -1,5 +1,6 @@
 """Programs drawn from the families, for training and for two kinds of measuring, and texts to fine-tune a model on."""
 
+import itertools
 import random
 from collections.abc import Iterator
 
@@ -15,6 +16,7 @@ from deepseek_lab.applications.programs import (
     strings,
 )
 from deepseek_lab.applications.programs.base import Family, Program, fill, spell
+from deepseek_lab.applications.programs.vary import varied
 from deepseek_lab.config import require, require_whole
 
 SPLITS = ("train", "new wording", "new family")
@@ -39,6 +41,8 @@ HELD_OUT_FAMILIES = frozenset(NEAR + FAR)
 STYLES = {"docstring": 5, "block": 1, "comment": 2, "bare": 2}
 VAGUE_SHARE = 0.1  # of worded programs have a name that says nothing
 CHAINED_SHARE, TESTED_SHARE = 0.3, 0.1  # of texts hold several programs; of programs in texts have their tests below
+VARIED_SHARE = 0.4  # of programs in texts have other names and words
+BOLDLY_VARIED_SHARE, BOLD_SHARE = 0.7, 0.7  # the same of bold texts; and of these variations are bold
 
 
 def families(split: str) -> list[Family]:
@@ -103,20 +107,22 @@ def prompt(head: str, wording: str, style: str) -> str:
     return head
 
 
-def fine_tuning_texts(seed: int, count: int) -> list[str]:
+def fine_tuning_texts(seed: int, count: int, bold: bool = False) -> list[str]:
     """`count` texts of programs of the "train" split: mostly one, at times two or three, a few with their tests below.
 
-    Two blank lines stand between functions, as in a file.
+    Some have other names and words than the split has (`vary`), so that a model reads prompts instead of knowing them;
+    `bold` texts have more of that. Two blank lines stand between functions, as in a file.
     """
     require_whole(0, count=count)
     rng, stream = random.Random(f"{seed} texts"), programs(seed, "train")
+    by_name = {family.name: family for family in FAMILIES}
     texts = []
     for _ in range(count):
-        several = rng.randint(2, 3) if rng.random() < CHAINED_SHARE else 1
-        parts = [
-            with_tests(next(stream), rng) if rng.random() < TESTED_SHARE else next(stream).source
-            for _ in range(several)
-        ]
+        several, parts = rng.randint(2, 3) if rng.random() < CHAINED_SHARE else 1, []
+        for program in itertools.islice(stream, several):
+            if rng.random() < (BOLDLY_VARIED_SHARE if bold else VARIED_SHARE):
+                program = varied(by_name[program.family], rng, bold and rng.random() < BOLD_SHARE)
+            parts.append(with_tests(program, rng) if rng.random() < TESTED_SHARE else program.source)
         texts.append("\n\n".join(parts))
     return texts
 
