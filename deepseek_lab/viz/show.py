@@ -68,6 +68,12 @@ def choice(label: str, options: list, value) -> widgets.Dropdown:
     return widgets.Dropdown(options=options, value=value, description=label, **_wide())
 
 
+def typed(label: str, value: str) -> widgets.Text:
+    """A line to type in, that redraws on Enter or when it is left."""
+    look = {"style": {"description_width": "130px"}, "layout": {"width": "640px", "max_width": FITS}}
+    return widgets.Text(value=value, description=label, continuous_update=False, **look)
+
+
 def progress(steps: Iterable, label: str) -> Iterator:
     """Iterate over `steps` with a bar. The saved output is one fixed line, the same for every run."""
     total = len(steps) if isinstance(steps, Sized) else 0

@@ -6,14 +6,13 @@ from itertools import accumulate
 from math import ceil
 from typing import Protocol
 
-import ipywidgets as widgets
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from deepseek_lab.viz.masks import drawable
-from deepseek_lab.viz.show import FITS, choice, explore, slider
+from deepseek_lab.viz.show import choice, explore, slider, typed
 from deepseek_lab.viz.theme import INK, ORANGE, RED, SKY, new_figure, styled
 
 PROMPT, KEPT, ADDED = "prompt", "guessed and kept", "added by the model"
@@ -139,7 +138,7 @@ def explore_speculation(
     explore(
         draw,
         "a text that was guessed and verified: which guesses were kept, and what the model added",
-        prompt=_typed("prompt", prompt),
+        prompt=typed("prompt", prompt),
         drafter=choice("drafter", list(drafters), drafters[0]),
         tokens=slider("guesses at once", list(tokens), count),
         temperature=slider("temperature", list(temperatures), temperature),
@@ -189,12 +188,6 @@ def _short(text: str) -> str:
     """What is written for a token: signs for blanks, and at most a third of a line."""
     label = drawable(text)
     return label if len(label) <= COLUMNS // 3 else label[: COLUMNS // 3 - 1] + "…"
-
-
-def _typed(label: str, value: str) -> widgets.Text:
-    """A line to type in, that redraws on Enter or when it is left."""
-    look = {"style": {"description_width": "130px"}, "layout": {"width": "640px", "max_width": FITS}}
-    return widgets.Text(value=value, description=label, continuous_update=False, **look)
 
 
 def _counted(count: int, one: str, more: str | None = None) -> str:
