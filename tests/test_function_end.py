@@ -100,6 +100,19 @@ CASES = {
     "an async function": ("async def f(x):\n", "    return x\n", "async def g(): pass\n"),
     "tabs": (HEAD, "\treturn x\n", "y = 1\n"),
     "no body": (HEAD, "", "return x\n"),
+    "a comment behind a function": (HEAD + "    return x\n\n\n# Double.\n", "def g(x):\n    return 2 * x\n", "g(1)\n"),
+    "two blank lines behind a function": (HEAD + "    return x\n\n\n", "def g(x):\n    return 2 * x\n", "g(1)\n"),
+    "two blank lines behind a head": (HEAD + "\n\n", "    return x\n", "g(1)\n"),
+    "a comment in a body": (HEAD + "    # Double.\n", "    return 2 * x\n", "g(1)\n"),
+    "a comment behind a method": (
+        "class A:\n    def f(self):\n        return 1\n\n    # adds\n",
+        "    def g(self):\n        return 2\n",
+        "\nA()\n",
+    ),
+    "a string of one line that goes on": (HEAD, "    s = 'abc\\\ndef'\n    return s\n", "y = 1\n"),
+    "a string that nobody closes": (HEAD, "    s = 'abc\n    return s\n", "y = 1\n"),
+    "two blank lines in a string": (HEAD, "    s = '''a\n\n\nb'''\n    return s\n", "y = 1\n"),
+    "an import before": ("# find words\n", "import re\n\n\ndef f(x):\n    return re.findall(x)\n", "f(1)\n"),
 }
 
 
@@ -143,6 +156,12 @@ def test_text_comes_as_soon_as_it_is_certain():
         ("def f(x):\n    return", "def f(x):\n    return"),
         ("x = {1:", "x = {1:"),
         ("def f(x):\n    for y in x:", "def f(x):\n    for y in x:\n"),
+        ("def f(x):  # note", "def f(x):  # note\n"),
+        ("def f(x):\n    return 'a:", "def f(x):\n    return 'a:"),
+        ("def f(x):\n    return 'a: ", "def f(x):\n    return 'a: "),
+        ("def f(x):\n    return ", "def f(x):\n    return"),
+        ("def f(x):\n    x = 1  # one", "def f(x):\n    x = 1  # one"),
+        ("def f(x):\n    # one", "def f(x):\n    # one\n"),
     ],
 )
 def test_prompts_end_with_their_line(given_text, expected):

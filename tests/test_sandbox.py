@@ -1,4 +1,4 @@
-"""Confined runs: what comes back, how tests are judged, and what happens where a means of isolation is missing."""
+"""Confined runs: what comes back, and what happens where a means of isolation is missing."""
 
 import functools
 import importlib
@@ -6,8 +6,6 @@ import itertools
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from deepseek_lab.applications.programs import programs
 from deepseek_lab.applications.sandbox import (
@@ -20,116 +18,11 @@ from deepseek_lab.applications.sandbox import (
     run_tests,
 )
 from deepseek_lab.applications.sandbox import run as run_module
-from deepseek_lab.applications.sandbox.inside.values import encode, number, shown
-from deepseek_lab.applications.sandbox.judge import judge, parse
 from deepseek_lab.applications.sandbox.launch import readable
 
 isolation_module = importlib.import_module("deepseek_lab.applications.sandbox.isolation")
 why_not = functools.cache(isolation_module.why_not)
 confined = pytest.mark.skipif(bool(isolation().missing), reason="; ".join(isolation().missing))
-
-plain = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(),
-    lambda items: st.lists(items, max_size=3) | st.tuples(items) | st.dictionaries(st.text(), items, max_size=3),
-    max_leaves=8,
-)
-
-
-def same(one, other) -> bool:
-    """Equal as Python has it, except that truth values aren't numbers."""
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    if type(one) is type(other) and isinstance(one, (list, tuple)):
-        return len(one) == len(other) and all(map(same, one, other))
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
-    return one == other
-
-
-@given(plain, plain)
-def test_values_are_equal_where_their_texts_are(one, other):
-    assert (encode(one) == encode(other)) is same(one, other)
-    assert encode(one) == encode(one)
-
-
-@given(st.integers() | st.floats(allow_nan=False))
-def test_numbers_come_back(value):
-    assert number(encode(value)) == value
-
-
-def test_values_of_derived_types_and_limits():
-    from collections import Counter, namedtuple
-
-    assert encode(Counter("aab")) == encode({"b": 1, "a": 2})
-    assert encode(namedtuple("P", "x y")(1, 2)) == encode((1, 2)) != encode([1, 2])
-    assert encode({3, 1, 2}) == encode(frozenset([1, 2, 3]))
-    assert encode(2.0) == encode(2) != encode(True)
-    assert encode(float("nan")) != encode(float("inf")) and number(encode("2")) is None
-    loop: list = []
-    loop.append(loop)
-    for value in (loop, list(range(10**6)), "x" * 10**6, object(), [lambda: 1]):
-        with pytest.raises(ValueError):
-            encode(value)
-    assert len(shown("x" * 1000)) == 200
-
-
-def told(*values) -> list[dict]:
-    return [{"value": encode(value), "shown": shown(value)} for value in values]
-
-
-@pytest.mark.parametrize(
-    ("line", "right", "wrong"),
-    [
-        ("assert f(1) == 2", [2, 2.0], [True, 3, "2", None, [2]]),
-        ("assert f(1) == 1", [1], [True]),
-        ("assert 2 == f(1)", [2], [3]),
-        ("assert f(1) != 2", [3, "2"], [2]),
-        ("assert f(1) is True", [True], [1, "True", False]),
-        ("assert f(1) is None", [None], [False, 0]),
-        ("assert f(1) is not None", [0, False], [None]),
-        ("assert abs(f(1) - 0.3) < 1e-9", [0.1 + 0.2, 0.3], [0.31, True, "0.3", None, 10**400, float("nan")]),
-        ("assert abs(2 - f(1)) <= 1", [1, 2.5], [3.5]),
-        ("assert f(1) in [1, 2]", [1, 2], [True, 3, [1]]),
-        ("assert f(1) not in (1, 2)", [3], [1]),
-        ("assert f(1) >= 2", [2, 3.5], [1, "3", True]),
-        ("assert f([]) == []", [[]], [(), None, [[]]]),
-        ("assert f('') == {'a': [1, (2,)]}", [{"a": [1, (2,)]}], [{"a": [1, [2]]}]),
-        ("assert f(1)", [True], [False]),
-        ("assert not f(1)", [False], [True]),
-    ],
-)
-def test_a_line_is_judged_outside(line, right, wrong):
-    test = parse(line)
-    assert not test.inside and len(test.steps) == 1
-    assert [judge(test, told(value)) for value in right] == ["passed"] * len(right)
-    assert all(judge(test, told(value)).startswith("failed: AssertionError") for value in wrong)
-
-
-def test_what_is_expected_is_not_sent():
-    test = parse("x = Stack(); x.push(77); assert x.pop() == 1234; assert x.size() is False and x.top() != 'secret'")
-    assert [kind for kind, _ in test.steps] == ["do", "do", "value", "value", "value"]
-    assert not any(word in str(test.steps) for word in ("1234", "False", "secret"))
-    assert not test.inside
-    assert judge(test, [{}, {}, *told(1234, False, "other")]) == "passed"
-    assert judge(test, [{}, {}, *told(1234, 0, "other")]).startswith("failed")
-
-
-@pytest.mark.parametrize(
-    "line", ["assert isinstance(f(1), int)", "assert f(1) == g(2)", "assert f(1) < g(2)",
-             "assert f(1) == 1 or f(2) == 2",
-             "if f(1) != 2: raise ValueError", "f(1)", "assert math.isclose(f(1), 2)"],
-)  # fmt: skip
-def test_other_lines_are_marked_as_judged_inside(line):
-    assert parse(line).inside
-
-
-@pytest.mark.parametrize(
-    "answer", [None, 1, [], [1], [{}], [{"value": 2}], [{"value": "["}], [{"value": "[" * 9000}], [{"value": None}],
-               [{"value": '["number", []]'}], [{"value": '["number", "0xg"]'}], told(3, 3)],
-)  # fmt: skip
-@pytest.mark.parametrize("line", ["assert f(1) == 3", "assert abs(f(1) - 3) < 1", "assert f(1) == g(1)"])
-def test_anything_may_come_back(line, answer):
-    assert judge(parse(line), answer).startswith(("failed", "error"))
 
 
 @confined
@@ -190,6 +83,98 @@ def test_objects_are_compared_inside_and_the_result_says_so():
     assert result.judged_inside
     evil = "class E(int):\n    __eq__ = lambda *_: True\ndef f(): return E(1)"
     assert not run_tests(evil, ["assert f() == sum([1, 1])"]).passed
+
+
+OBJECTS = """
+from fractions import Fraction
+class N:
+    pass
+class A:
+    __eq__ = lambda *_: True
+    __sub__ = lambda *_: 0
+def f(): return N()
+def grid(n): return [[0] * n for _ in range(n)]
+nan, half, many = float("nan"), Fraction(1, 2), {"a": 1}
+import io, sys
+print("before")
+sys.stdout = io.StringIO()
+"""
+
+
+@confined
+def test_values_that_are_not_plain():
+    """What holds for any object holds; what is asked of one for what it equals doesn't."""
+    right = ["assert f() is not None and f() != 5 and f() not in [1, 2]", "assert grid(300) is not None",
+             "assert nan != nan", "x = nan; assert x != x",
+             "assert half == 0.5 and abs(half - 0.5) < 1e-9 and half < 1",
+             "assert many.keys() == {'a'} and many.items() == {('a', 1)}"]  # fmt: skip
+    wrong = ["assert f() is None", "assert f() == 5", "assert f() in [1, 2]", "assert nan == nan", "assert A() == 42"]
+    result = run_tests(OBJECTS, right + wrong)
+    assert [outcome.split(":")[0] for outcome in result.outcomes] == ["passed"] * 6 + ["failed"] * 5, result
+    assert result.stdout == "before\n"
+
+
+EXCEPTIONS = """
+class Meta(type):
+    __name__ = __mro__ = property(lambda self: 1 / 0)
+class Name(Exception, metaclass=Meta):
+    pass
+class Code(OSError):
+    errno = property(lambda self: 1 / 0)
+class Exit(SystemExit):
+    code = property(lambda self: 1 / 0)
+class Text(str):
+    def __contains__(self, other): raise KeyboardInterrupt
+    replace = encode = __len__ = __iter__ = __format__ = __contains__
+class Says(Exception):
+    __str__ = lambda self: Text("hi")
+class Shown:
+    __repr__ = Says.__str__
+class Unshown(metaclass=Meta):
+    __repr__ = None
+def f(kind): raise kind
+"""
+
+
+@confined
+def test_exceptions_that_fight_back():
+    calls = ["f(Name)", "f(Code)", "f(Exit)", "f(Says)", r"f(ValueError('\x1b[2Kpassed'))", "exit()", "quit(3)",
+             "Shown()", "Unshown()"]  # fmt: skip
+    result = run_tests(EXCEPTIONS, [f"assert {call} == 1" for call in calls])
+    assert result.outcomes[:7] == ("error: Name", "error: Code", "error: Exit", "error: Says: hi",
+        "error: ValueError: [2Kpassed", "exit: sys.exit(None)", "exit: sys.exit(3)")  # fmt: skip
+    assert all("can't be compared" in outcome for outcome in result.outcomes[7:])
+    assert result.verdict == "finished" and "sandbox/inside" not in result.stderr
+
+
+@confined
+def test_too_much_to_compare_is_said(monkeypatch):
+    for module in (run_module, importlib.import_module("deepseek_lab.applications.sandbox.launch")):
+        monkeypatch.setattr(module, "BOUND_OF_ANSWERS", 10_000)
+    result = run_tests("def f(): return 'x' * 10_000", ["assert f() == 1"])
+    assert result.verdict == "output" and "values that the tests ask for" in result.detail
+
+
+HERE = """
+import os, resource, signal, sys
+print(os.uname().nodename, sys.orig_argv, sys.executable, "sandbox/inside" in repr(vars(sys)))
+print([many - few for few, many in [resource.getrlimit(resource.RLIMIT_CPU)]])
+sys.stdout.flush()
+try:
+    os.kill(1, signal.SIGINT)
+except PermissionError:
+    pass
+os.kill(os.getpid(), signal.SIGXCPU)
+"""
+
+
+@confined
+@pytest.mark.skipif("namespaces" not in isolation().means, reason="this system denies namespaces")
+def test_the_machine_and_the_course_are_not_named():
+    """And time runs out with the signal that says so; an interrupt from within doesn't reach who waits."""
+    result = run_program(HERE, Limits(processes=2))
+    assert result.stdout.splitlines()[:2] == ["sandbox ['program']  False", "[1]"]
+    assert result.verdict == "timeout" and "processor" in result.detail
 
 
 @confined

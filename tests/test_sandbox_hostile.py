@@ -102,6 +102,7 @@ def test_is_contained(results, name):
     assert result.verdict in VERDICTS[name].split(), result
     assert "escaped" not in result.stdout
     assert SECRET not in result.stdout
+    assert "sandbox/inside" not in result.stderr
     assert len(result.stdout.encode()) <= 3 * 65536
     assert result.missing == ()
 

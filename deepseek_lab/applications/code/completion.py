@@ -8,7 +8,6 @@ from deepseek_lab.applications.code.function_end import FunctionText, as_prompt
 from deepseek_lab.config import require, require_whole
 
 MAX_NEW_TOKENS = 256
-BEHIND = "\n\n\n"  # two blank lines stand between functions and never within one (PEP 8): no need to write on
 
 
 class Writer(Protocol):
@@ -50,7 +49,7 @@ def stream(
     `deepseek_lab.inference.sampling.Sampling`. Raises `ValueError` at the call for an empty prompt or odd settings.
     """
     prompt = checked(prompt)
-    pieces = writer.stream(prompt, max_new_tokens, temperature=temperature, seed=seed, stop=(), **sampling)
+    pieces = writer.stream(prompt, max_new_tokens, temperature=temperature, seed=seed, **sampling)
     return _function(FunctionText(prompt), pieces)
 
 
@@ -93,7 +92,7 @@ def complete_many(
     require_whole(0, max_new_tokens=max_new_tokens)
     if not prompts:
         return []
-    written = writer.complete(prompts, max_new_tokens, temperature=temperature, seed=seed, stop=(BEHIND,), **sampling)
+    written = writer.complete(prompts, max_new_tokens, temperature=temperature, seed=seed, **sampling)
     return [_cut(prompt, text, ended) for prompt, (text, ended) in zip(prompts, written, strict=True)]
 
 

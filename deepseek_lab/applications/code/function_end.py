@@ -14,11 +14,13 @@ STRING_OR_SIGN = re.compile(r"'''|\"\"\"|['\"#\\()\[\]{}]")
 
 @dataclass
 class Lexer:
-    """What is open at the end of the lines read so far: a string of several lines, brackets, a line to be continued."""
+    """What is open at the end of the lines read so far: a string, brackets, a line to be continued."""
 
-    quote: str | None = None  # the three quotes that close the open string
+    quote: str | None = None  # what closes the open string; one sign only if its line ended with a backslash
     depth: int = 0  # open brackets
     continued: bool = False  # the last line ended with a backslash
+    unclosed: bool = False  # the last line ended within a string of one line
+    code: str = ""  # the last line without its comment
 
     @property
     def between_lines(self) -> bool:
@@ -27,37 +29,36 @@ class Lexer:
 
     def read(self, line: str) -> None:
         """One whole line, with or without its end."""
-        self.continued = False
-        place = 0
+        self.continued = self.unclosed = False
+        self.code, place = line, 0
         while place < len(line):
-            place = self._in_string(line, place) if self.quote else self._in_code(line, place)
-
-    def _in_string(self, line: str, place: int) -> int:
-        """Go on behind the open string of several lines, or at the end of the line."""
-        return self._behind(line, place, self.quote)
+            place = self._behind(line, place, self.quote) if self.quote else self._in_code(line, place)
 
     def _behind(self, line: str, place: int, quote: str) -> int:
+        """The place behind the open string, or the end of the line."""
+        self.quote = quote if len(quote) == 3 else None
         while place < len(line):
-            if line[place] == "\\":
-                place += 2
-            elif line.startswith(quote, place):
+            if line.startswith(quote, place):
                 self.quote = None
                 return place + len(quote)
-            else:
-                place += 1
+            if line[place] == "\\" and not line[place + 1 :].strip():
+                self.quote = quote
+            place += 2 if line[place] == "\\" else 1
+        self.unclosed = self.quote is None
         return place
 
     def _in_code(self, line: str, place: int) -> int:
         """Go on behind the next sign that matters."""
         found = STRING_OR_SIGN.search(line, place)
-        if found is None or found[0] == "#":
+        if found is None:
             return len(line)
         sign = found[0]
-        if len(sign) == 3:
-            self.quote = sign
-        elif sign in "'\"":  # of one line: it ends with the line, closed or not
+        if sign == "#":
+            self.code = line[: found.start()]
+            return len(line)
+        if sign in ("'", '"', "'''", '"""'):
             return self._behind(line, found.end(), sign)
-        elif sign == "\\":
+        if sign == "\\":
             self.continued = not line[found.end() :].strip()
         else:
             self.depth = max(0, self.depth + (1 if sign in "([{" else -1))
@@ -95,6 +96,7 @@ class FunctionText:
                 self._read_prompt_line(line)
             else:
                 self._line = line
+        self._leave_behind_what_is_done(prompt)
         functions = [indent for indent, is_class in self._heads if not is_class]
         if self._heads:
             self._target = functions[0] if functions else self._heads[-1][0]
@@ -106,6 +108,16 @@ class FunctionText:
             if head:
                 self._heads.append((indent, head[1] == "class"))
         self._lexer.read(line)
+
+    def _leave_behind_what_is_done(self, prompt: str) -> None:
+        """A prompt may end behind a function: with a comment no deeper than its head, or with two blank lines."""
+        last = (prompt.rstrip() or " ").rpartition("\n")[2]
+        if self._line.strip() or not self._lexer.between_lines or HEAD.match(last.lstrip()):
+            return
+        if last.lstrip().startswith("#"):
+            self._heads = [each for each in self._heads if each[0] < indentation(last)]
+        elif prompt[len(prompt.rstrip()) :].count("\n") > 2:
+            self._heads = []
 
     def feed(self, piece: str) -> str:
         """The text that is certain to belong to the function with this piece; "" once it has ended."""
@@ -174,7 +186,9 @@ def as_prompt(text: str) -> str:
     lexer = Lexer()
     for line in lines_of(text):
         lexer.read(line)
-    stripped = last.strip()
-    closed = stripped.endswith(('"""', "'''")) and lexer.between_lines
-    head = stripped.endswith(":") and lexer.between_lines
-    return text.rstrip() + "\n" if head or closed or stripped.startswith("#") else text
+    if lexer.unclosed or lexer.quote:
+        return text
+    text, code = text.rstrip(" \t"), lexer.code.strip()
+    head = code.endswith(":") and lexer.between_lines
+    closed = code.endswith(('"""', "'''")) and lexer.between_lines
+    return text + "\n" if head or closed or not code else text

@@ -46,7 +46,8 @@ def solve(
     Raises `ValueError` for no tests or an `n` below 1, and the sandbox's error where isolation is missing.
     """
     require_whole(1, n=n)
-    require(not isinstance(tests, str) and len(tests) > 0, "tests", tests, "a list of lines that assert something")
+    good = isinstance(tests, (list, tuple)) and len(tests) > 0
+    require(good, "tests", tests, "a list of lines that assert something")
     sources = [complete(writer, prompt, max_new_tokens).source]
     samples = complete_many(writer, [prompt] * (n - 1), max_new_tokens, temperature=temperature, seed=seed)
     written = Counter(sources + [each.source for each in samples])

@@ -5,17 +5,21 @@ wrong place), and programs that mean harm, as far as the Linux kernel's own mean
 machine. A fault in the kernel is a way out, and times can be measured inside.
 
 How a run goes. A fresh interpreter starts with no environment and no packages. It moves to new namespaces: in them
-there are no other processes, no network, and no files but Python's own (read-only) and an empty folder in memory. A
-second process becomes the first of the process namespace; when it leaves, the kernel ends all others in it. The
-program is a third, with no rights, limits on its resources and a filter (seccomp) over its system calls. Where
+there are no other processes, no network, no name of this machine, and no files but those that Python needs
+(read-only: its own, and all of /lib and /usr/lib, with the libraries of other programs) and an empty folder in
+memory. A second process becomes the first of the process namespace; when it leaves, the kernel ends all others in it.
+The program is a third, with no rights, limits on its resources and a filter (seccomp) over its system calls. Where
 namespaces are denied, Landlock guards the files instead, the folder is one on disk that goes away afterwards, and the
-filter keeps the program from starting or signalling processes (it can then ask whether a file outside is there, and
-of what size, but not read it). `isolation` tries all of this, once, and says what is missing; nothing runs with
-something missing unless you allow it.
+filter keeps the program from starting or signalling processes. It can then ask whether a file outside is there, and
+of what size, but not read it; it can read the machine's name; and a file that it deletes while it is open isn't
+counted. That happens too where Python itself lies below the folder for temporary files: namespaces count as denied
+there, and `isolation().means` shows it. `isolation` tries all of this, once, and says what is missing; nothing runs
+with something missing unless you allow it.
 
-What it says. The verdict is formed outside: by the clock, by the amount of output, by how the waiting process saw the
-program end. Whatever the program's own process could decide, the program could fake; so a test's call is evaluated
-there, and the value compared here (`judge`). What is expected never gets there.
+What it says. `timeout`, `output` and `crash` are seen from outside: by the clock, by the amount of output, by how the
+waiting process saw the program end. `finished`, `error`, `memory` and the like are told by the program's own process,
+so a program can claim them. No test passes by such a claim: a test's call is evaluated there, and the value compared
+here (`judge`). Where a test's form is known (see `run_tests`), what is expected never gets there.
 """
 
 from deepseek_lab.applications.sandbox.hostile import FAKED_TEST, FAKES, HOSTILE, VERDICTS

@@ -44,6 +44,8 @@ VERDICTS = {
     "new namespaces": "finished",
     "sys.exit": "exit",
     "os._exit": "exit",
+    "claims to have finished": "finished",  # and is believed; no test passes by it
+    "closes all descriptors": "exit",
     "raises BaseException": "error",
     "exception without text": "error",
     "KeyboardInterrupt": "error",
@@ -277,9 +279,21 @@ for flags in (0x10000000, 0x20000, 0x40000000):
         print("escaped")
 if libc.mount(b"tmpfs", b".", b"tmpfs", 0, None) == 0 or libc.chroot(b".") == 0:
     print("escaped")
+if libc.syncfs(0) == 0:  # all wait for the disk
+    print("escaped")
 """,
     "sys.exit": "import sys\nsys.exit(0)",
     "os._exit": "import os\nos._exit(0)",
+    "claims to have finished": """
+import os
+for number in range(3, 64):
+    try:
+        os.write(number, b'{"verdict": "finished"}\\n')
+    except OSError:
+        pass
+os._exit(0)
+""",
+    "closes all descriptors": "import os\nos.closerange(3, 256)",
     "raises BaseException": "class Mine(BaseException):\n    pass\nraise Mine('out of here')",
     "exception without text": """
 class Mine(BaseException):

@@ -20,7 +20,9 @@ class Limits:
     seconds: float = 5.0  # from the first line of the program on: of the clock, and of the processor
     memory_bytes: int = 512 * MIB  # address space of each process
     output_bytes: int = 65536  # of standard output and of standard error, each
-    processes: int = 1  # at one time, the program's own among them; above 1, its threads count too
+    # At one time, the program's own among them; above 1, its threads count too. Locks, queues and pools of
+    # multiprocessing don't work at any number: they want shared memory, which no limit here would count.
+    processes: int = 1
     file_bytes: int = MIB  # of all the files in the working folder together
 
     def __post_init__(self):
@@ -44,6 +46,9 @@ class Result:
     - `exit`: it left by itself, with the code in `detail`, before it was at its end
     - `timeout`, `memory`, `output`, `files`, `processes`: it wanted more than its limits allow
     - `crash`: a signal ended it; `detail` names it
+
+    `finished`, `error`, `exit`, `memory`, `files` and `processes` can be the program's own claim; no test passes by
+    them. `stdout` and `stderr` are as the program wrote them: a terminal may take parts of them for commands.
     """
 
     verdict: str

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from deepseek_lab.applications.sandbox.inside.values import shown
 from deepseek_lab.applications.sandbox.isolation import isolation, usable_cpus
 from deepseek_lab.applications.sandbox.judge import NO_ANSWER, Test, judge, one_line, parse
-from deepseek_lab.applications.sandbox.launch import ANSWERS, STATUS, Raw, SandboxError, launch
+from deepseek_lab.applications.sandbox.launch import ANSWERS, BOUND_OF_ANSWERS, STATUS, Raw, SandboxError, launch
 from deepseek_lab.applications.sandbox.limits import Limits, Result
 from deepseek_lab.config import require, require_whole
 
@@ -30,9 +30,14 @@ def run_tests(source: str, tests: Sequence[str], limits: Limits | None = None, a
 
     Values are compared here, not where the program runs, wherever a line has one of these forms: `assert E == L`
     (also `!=`, `is`, `in`, `<`, ...), `assert abs(E - L) < L`, `assert f(...)`, with `and` between such, after any
-    statements; E is an expression, L a literal. If a line has another form, `judged_inside` is set. Equal is what
-    Python finds equal, but True is not 1. The limit on time is for all of it. Raises as `run_program`, and
-    `ValueError` for a test that isn't Python.
+    statements; E is an expression that computes nothing with what comes from the program, L a literal. If a line has
+    another form, `judged_inside` is set. The limit on time is for all of it.
+
+    Equal is what Python finds equal, but True is not 1. An object of a class of the program's own equals no literal,
+    whatever its `__eq__` says (`V(1, 2) == (1, 2)` fails, `V(1, 2) == V(1, 2)` asks `__eq__`), and is in none; nor is
+    it above or below a number. A value of more than 50,000 items or 256 KiB equals none either.
+
+    Raises as `run_program`, and `ValueError` for a test that isn't Python, or asserts nothing.
     """
     return _run(source, _parsed(tests), limits or Limits(), allow_missing)
 
@@ -110,6 +115,8 @@ def _verdict(raw: Raw, told: list[dict], answered: bool) -> tuple[str, str]:
 
     `answered`: whether all that it was asked for came back.
     """
+    if raw.stopped == "output" and len(raw.streams[ANSWERS]) > BOUND_OF_ANSWERS:
+        return "output", f"the values that the tests ask for come to more than {BOUND_OF_ANSWERS} bytes"
     if raw.stopped:
         return raw.stopped, "stopped at the limit"
     codes = [line["ended"] for line in raw.lines(STATUS, 3) if "ended" in line]

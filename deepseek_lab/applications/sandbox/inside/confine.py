@@ -21,7 +21,8 @@ READ_ONLY_NO_SETUID = 0x1 | 0x2  # MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID
 INNER_ID = 1000  # user and group of the program, in its own namespace
 NOBODY = 65534  # who that is outside, when root started the run: a limit on processes doesn't bind root
 WORK = "/sandbox"  # the working folder, in the program's own view of the files
-MOST_FILES, MOST_OPEN, MOST_THREADS = 256, 64, 16
+HOST = b"sandbox"  # the machine's name, there
+MOST_FILES, MOST_OPEN, MOST_THREADS, MOST_PENDING = 256, 64, 16, 256
 
 
 def enter_namespaces(mountpoint: str, readable: list[str], file_bytes: int) -> int:
@@ -39,6 +40,7 @@ def enter_namespaces(mountpoint: str, readable: list[str], file_bytes: int) -> i
         Path("/proc/self/setgroups").write_text("deny")
         Path("/proc/self/gid_map").write_text(f"{INNER_ID} {group} 1")
         Path("/proc/self/uid_map").write_text(f"{INNER_ID} {user} 1")
+    kernel.set_host_name(HOST)
     _change_root(mountpoint, readable, file_bytes)
     return 0 if user == 0 else 2
 
@@ -142,12 +144,16 @@ def limit_resources(job: dict, tasks_before: int | None) -> None:
         "RLIMIT_CORE": 0,
         "RLIMIT_MEMLOCK": 0,
         "RLIMIT_MSGQUEUE": 0,
+        "RLIMIT_SIGPENDING": MOST_PENDING,  # timers count as such
     }
     if tasks_before is not None:
         limits["RLIMIT_NPROC"] = tasks_before + (MOST_THREADS if job["processes"] == 1 else job["processes"])
     for name, value in limits.items():
-        if hasattr(resource, name):  # two of them are Linux's own
+        if hasattr(resource, name):  # some of them are Linux's own
             kind = getattr(resource, name)
             hardest = resource.getrlimit(kind)[1]
-            value = value if hardest == resource.RLIM_INFINITY else min(value, hardest)
-            resource.setrlimit(kind, (value, value))
+            # at the soft limit of time the signal is SIGXCPU, which tells why; at the hard one it is SIGKILL
+            both = (value, value + 1) if name == "RLIMIT_CPU" else (value, value)
+            resource.setrlimit(
+                kind, both if hardest == resource.RLIM_INFINITY else tuple(min(one, hardest) for one in both)
+            )

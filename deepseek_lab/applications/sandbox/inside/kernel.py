@@ -44,6 +44,8 @@ DENIED = {
     # memory that no limit of a process counts
     "shmget": (29, 194), "msgget": (68, 186), "semget": (64, 190), "mq_open": (240, 180),
     "memfd_create": (319, 279), "memfd_secret": (447, 447),
+    # what all wait for
+    "sync": (162, 81), "syncfs": (306, 267),
     # corners of the kernel where its faults were
     "bpf": (321, 280), "perf_event_open": (298, 241), "userfaultfd": (323, 282), "keyctl": (250, 219),
     "add_key": (248, 217), "request_key": (249, 218), "personality": (135, 92), "fanotify_init": (300, 262),
@@ -123,6 +125,11 @@ def call(name: str, *arguments) -> int:
         raise OSError(errno.ENOSYS, f"{name}: not known on {platform.machine()}")
     given = [ctypes.c_long(item) if isinstance(item, int) else item for item in arguments]
     return checked(name, _libc.syscall(ctypes.c_long(USED[name][column]), *given))
+
+
+def set_host_name(name: bytes) -> None:
+    """The name of this machine, as the UTS namespace has it. Raises `OSError`."""
+    checked("sethostname", _libc.sethostname(name, len(name)))
 
 
 def drop_capabilities() -> None:

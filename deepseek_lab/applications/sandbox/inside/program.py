@@ -1,9 +1,11 @@
 """Runs the program under test and answers what it is asked. All of this the program may tamper with.
 
-That gains it nothing: expected values never come here, and that a run took its course is told by the process that
-waits for this one, not by this one.
+It can claim to have finished, or to have failed in this way or that, and be believed: "finished", "error" and "memory"
+are its own word. What it can't gain so is a test: expected values never come here, and a test passes only by an answer
+that equals one.
 """
 
+import builtins
 import contextlib
 import errno
 import json
@@ -28,12 +30,14 @@ def run(source: str, steps: list | None, answers: int) -> None:
 
     def answer(**fields) -> None:
         data = (json.dumps(fields) + "\n").encode()
-        while data:
-            data = data[os.write(answers, data) :]
+        with contextlib.suppress(OSError):  # the program may have closed it; no answer is the answer then
+            while data:
+                data = data[os.write(answers, data) :]
 
     module = types.ModuleType("__main__" if steps is None else "program")
     sys.modules[module.__name__] = module
-    sys.argv = ["program"]
+    sys.argv, sys.orig_argv, sys.executable = ["program"], ["program"], ""
+    builtins.exit = builtins.quit = sys.exit  # which `site`, left out here, would have added
     linecache.cache[NAME] = (len(source), None, source.splitlines(keepends=True), NAME)
     try:
         exec(compile(source, NAME, "exec", dont_inherit=True), module.__dict__)
@@ -72,53 +76,73 @@ def perform(kind: str, text: str, namespace: dict) -> dict:
 
 
 def pair(left, right):
-    """Both, if they are plain values, so that the trusted side compares them; else what they say of each other."""
+    """Both, if they are plain values, so that the trusted side compares them; else what they say of each other.
+
+    "Not a number" isn't equal to itself, so it doesn't count as plain here.
+    """
     try:
-        values.encode([left, right])
+        text = values.encode([left, right])
     except ValueError:
         return bool(left == right)
-    return [left, right]
+    return bool(left == right) if '["number", "nan"]' in text else [left, right]
 
 
 def failure(error: BaseException) -> dict:
-    """Which verdict an exception means, and its last lines on standard error."""
-    kind = next((base.__name__ for base in type(error).__mro__ if base.__module__ == "builtins"), "BaseException")
+    """Which verdict an exception means; its last lines go to standard error. Its class is the program's: any of its
+    methods may raise, or say something else than it should."""
+    name = values.name_of(type(error))
+    if not issubclass(type(error), SystemExit):
+        write_traceback(error, f"{name}\n")
     try:
-        text = str(error)
+        text = str.__str__(str(error))
     except BaseException:
         text = "<no text>"
-    name = type(error).__name__
-    if isinstance(error, SystemExit):
-        return {"verdict": "exit", "detail": f"sys.exit({values.shown(error.code)})"}
+    detail = f"{name}: {text}" if text else name
+    try:
+        verdict, detail = classified(error, text, detail)
+    except BaseException:
+        verdict = "error"
+    return {"verdict": verdict, "detail": detail.replace("\n", " ")[:300]}
+
+
+def write_traceback(error: BaseException, otherwise: str) -> None:
+    """The last lines of an exception's traceback to standard error; `otherwise` if there is none to be had."""
     try:
         trace = error.__traceback__
         while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
             trace = trace.tb_next  # not the program's own
         lines = "".join(traceback.format_exception(type(error), error, trace))
     except BaseException:
-        lines = f"{name}: {text}\n"
+        lines = otherwise
     with contextlib.suppress(OSError):
         os.write(2, lines[-TRACEBACK_CHARACTERS:].encode("utf-8", "backslashreplace"))
-    verdict, code = "error", getattr(error, "errno", None)
-    if isinstance(error, MemoryError) or (isinstance(error, OSError) and code == errno.ENOMEM):
-        verdict = "memory"
-    elif isinstance(error, OSError) and code in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EMFILE):
-        verdict = "files"
-    elif (isinstance(error, OSError) and code == errno.EAGAIN) or "can't start new thread" in text:
-        verdict = "processes"
-    detail = f"{name}: {text}" if text else name
-    if kind != name and kind not in ("BaseException", "Exception"):
+
+
+def classified(error: BaseException, text: str, detail: str) -> tuple[str, str]:
+    """Verdict and detail by an exception's kind. Raises whatever the exception's class makes it raise."""
+    kinds = type.__dict__["__mro__"].__get__(type(error))
+    kind = next(each for base in kinds if vars(builtins).get(each := values.name_of(base)) is base)
+    if issubclass(type(error), SystemExit):
+        return "exit", f"sys.exit({values.shown(error.code)})"
+    if kind not in (values.name_of(type(error)), "BaseException", "Exception"):
         detail = f"{detail} (a {kind})"
-    return {"verdict": verdict, "detail": detail.replace("\n", " ")[:300]}
+    code = error.errno if issubclass(type(error), OSError) else None
+    if issubclass(type(error), MemoryError) or code == errno.ENOMEM:
+        return "memory", detail
+    if code in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EMFILE):
+        return "files", detail
+    if code == errno.EAGAIN or "can't start new thread" in text:
+        return "processes", detail
+    return "error", detail
 
 
 def end(code: int | None) -> None:
     """Leave: as a script does, or, for None, at once. What was printed is written out in either case."""
     if code is not None:
         raise SystemExit(code)
-    for stream in (sys.stdout, sys.stderr):
+    for name in ("stdout", "stderr", "__stdout__", "__stderr__"):  # the program may have put others in their places
         try:
-            stream.flush()
+            getattr(sys, name).flush()
         except BaseException:
             continue
     os._exit(0)

@@ -93,8 +93,11 @@ def first_of_namespace(job: dict, before: int) -> None:
     """
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+    # Python's handler is the one way in which a signal from within could end this
+    handler = signal.signal(signal.SIGINT, signal.SIG_DFL)
     child = os.fork()
     if child == 0:
+        signal.signal(signal.SIGINT, handler)
         become_program(job, before)
         return
     while True:
@@ -128,7 +131,7 @@ def become_program(job: dict, before: int | None) -> None:
         os._exit(1)
     say(started=True)
     os.close(STATUS)
-    del sys.path[0]
+    sys.path_importer_cache.pop(sys.path.pop(0), None)
     for name in OWN_MODULES:
         sys.modules.pop(name, None)
     program.run(job["source"], job["steps"], ANSWERS)
