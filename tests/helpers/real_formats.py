@@ -5,10 +5,11 @@ import shutil
 from pathlib import Path
 
 import torch
+from tokenizers import Tokenizer
 from transformers import DeepseekV2Config, DeepseekV2ForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from deepseek_lab.training.data import BEGIN, END, train_tokenizer
-from helpers.checkpoints import TINY, filled
+from helpers.checkpoints import TINY, edit_json, filled, rewrite
 
 EOT = "<|EOT|>"
 VOCABULARY = 272  # more than the tokenizers have tokens, as in the real ones
@@ -121,3 +122,66 @@ def hub_cache(root: Path, hub_id: str, folder: Path) -> Path:
     (repository / "refs" / "main").write_text(commit)
     shutil.copytree(folder, repository / "snapshots" / commit)
     return root
+
+
+def _remove_tensor(folder: Path) -> None:
+    rewrite(folder, lambda tensors: tensors.pop("model.layers.1.mlp.up_proj.weight"))
+
+
+def _not_finite(folder: Path) -> None:
+    rewrite(folder, lambda tensors: tensors["model.norm.weight"].fill_(float("nan")))
+
+
+def _cut_short(folder: Path) -> None:
+    file = folder / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-5])
+
+
+def _only_pickles(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+
+
+def _sentence_pieces(folder: Path) -> None:
+    content = json.loads((folder / "tokenizer.json").read_text())
+    content["decoder"] = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": True}
+    (folder / "tokenizer.json").write_text(json.dumps(content))
+
+
+def _many_tokens(folder: Path) -> None:
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.add_tokens([f"word{i}" for i in range(20)])
+    tokenizer.save(str(folder / "tokenizer.json"))
+
+
+MANY_LAYERS = r"config\.json: num_hidden_layers: found 300, but the weights are those of at most \d layers"
+# What can be wrong with a coder's folder: how it is broken, and what the error says.
+BROKEN = {
+    "no config": (lambda f: (f / "config.json").unlink(), r"config\.json: there is no such file"),
+    "no tokenizer": (lambda f: (f / "tokenizer.json").unlink(), r"tokenizer\.json: there is no such file"),
+    "bad tokenizer": (lambda f: (f / "tokenizer.json").write_text("{}"), r"tokenizer\.json: can't be read"),
+    "cut tokenizer config": (
+        lambda f: (f / "tokenizer_config.json").write_text("{"),
+        r"tokenizer_config\.json: found no valid JSON",
+    ),
+    "odd tokenizer config": (
+        lambda f: edit_json(f, "tokenizer_config.json", bos_token=[3]),
+        r"tokenizer_config\.json: can't be read",
+    ),
+    "other tokenizer": (_sentence_pieces, "expected byte-level BPE"),
+    "large tokenizer": (_many_tokens, r"has a token number 279, expected numbers below vocab_size .*, 272"),
+    "other sizes": (lambda f: edit_json(f, intermediate_size=40), "found no fitting|transformers can't open it"),
+    "missing weight": (_remove_tensor, "found no fitting model.layers.1.mlp.up_proj.weight"),
+    "NaN": (_not_finite, "NaN or infinite"),
+    "cut short": (_cut_short, "not a whole safetensors file"),
+    "pickles": (_only_pickles, "Pickled weights can run code"),
+    "unknown kind": (
+        lambda f: edit_json(f, model_type="own_kind", auto_map={"AutoConfig": "m.C", "AutoModelForCausalLM": "m.M"}),
+        "found 'own_kind', for which neither this course nor transformers has code",
+    ),
+    "no kind": (lambda f: edit_json(f, model_type=["x"]), r"model_type: found \['x'\], for which neither"),
+    "no kind at all": (lambda f: edit_json(f, model_type={}), r"model_type: found \{\}, for which neither"),
+    "no language model": (lambda f: edit_json(f, model_type="vit"), "found 'vit', .* has code that writes texts"),
+    "odd activation": (lambda f: edit_json(f, hidden_act="no_such"), "transformers can't open it"),
+    "many layers": (lambda f: edit_json(f, num_hidden_layers=300), MANY_LAYERS),
+    "bad ends": (lambda f: edit_json(f, "generation_config.json", eos_token_id=["a"]), "eos_token_id: found"),
+}  # fmt: skip

@@ -124,13 +124,15 @@ def _reason(error: Exception) -> str:
             f"the hub can't be reached ({type(error).__name__}), and its cache on this computer doesn't hold the model"
         )
     if isinstance(error, errors.HfHubHTTPError):
-        return f"the hub answered with an error ({_one_line(error).split(' for url')[0]})"
-    return f"fetching it failed ({type(error).__name__}: {_one_line(error)})"
+        return f"the hub answered with an error ({first_sentence(error).split(' for url')[0]})"
+    return f"fetching it failed ({type(error).__name__}: {first_sentence(error)})"
 
 
-def _one_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [""]
-    return lines[0].rstrip(".")
+def first_sentence(error: Exception) -> str:
+    """What an exception says first, without a full stop, to be put in brackets; its class where it says nothing."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    what, *_ = lines[0].split(". ")
+    return "".join(char if char.isprintable() else " " for char in what).rstrip(". ")
 
 
 def _gigabytes(bytes_: float) -> str:

@@ -3,7 +3,7 @@
 import dataclasses
 import inspect
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
@@ -13,18 +13,23 @@ from deepseek_lab.applications.checkpoints.hub import (
     Unavailable,
     count_numbers,
     fetch,
+    first_sentence,
     refuse_too_large,
 )
 from deepseek_lab.applications.checkpoints.writers import OurWriter, TheirWriter, Writer
 from deepseek_lab.config import is_whole, require
 from deepseek_lab.inference.stream import prompt_ids
-from deepseek_lab.model.checkpoint import load_pretrained
-from deepseek_lab.model.checkpoint_files import CheckpointError, read_json
+from deepseek_lab.model.checkpoint import FLOATS, load_pretrained
+from deepseek_lab.model.checkpoint_files import CheckpointError, list_tensors, read_json
+from deepseek_lab.model.checkpoint_names import layer_of
 from deepseek_lab.model.checkpoint_read import refuse_not_finite
 
 LAB = "lab"
 OURS = ("deepseek_v2", "deepseek_v3", "deepseek_v32", "deepseek_v4")  # as config.json's model_type names them
 PROBE = " a b\n  c d.e"  # a text whose blanks show whether tokens can be decoded one by one
+LAYERS = ("num_hidden_layers", "num_layers", "n_layers", "n_layer")  # how configs call the number of layers
+BESIDE_TOKENIZER = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+LONGEST_NAME = 100  # characters of a name that a sentence shows
 
 
 def open_writer(
@@ -40,33 +45,54 @@ def open_writer(
     the result is then "lab", and `sentence` says why. So it is with anything that is wrong with a model from the hub.
     Raises `CheckpointError` for a folder that is there and can't be opened, and `ValueError` for what is no name.
     """
-    good = isinstance(name, os.PathLike) or (isinstance(name, str) and bool(name.strip()))
-    require(good, "name", name, f'"{LAB}", a folder or a hub id')
-    require(dtype is None or dtype.is_floating_point, "dtype", dtype, "None or a dtype of floating-point numbers")
+    path = os.fspath(name) if isinstance(name, (str, os.PathLike)) else None
+    require(isinstance(path, str) and bool(path.strip()), "name", name, f'"{LAB}", a folder or a hub id')
+    good = dtype is None or (isinstance(dtype, torch.dtype) and dtype in FLOATS)
+    require(good, "dtype", dtype, f"None, {' or '.join(map(str, FLOATS))}")
     device = torch.device(device)
     if name == LAB:
         return _open_lab(lab, device, dtype)
     kind = dtype or (torch.bfloat16 if device.type == "cuda" else torch.float32)
-    folder = Path(name).expanduser()
     try:
-        if folder.is_dir():
-            return _open_if_it_fits(folder, str(name), device, kind)
-        return _open_from_hub(str(name), device, kind)
+        folder = _folder_here(path)
+        return _open_if_it_fits(folder, path, device, kind) if folder else _open_from_hub(path, device, kind)
     except Unavailable as why:
-        return _open_lab(lab, device, None, f"{name} can't be used here: {why}, so the lab's own model goes on.")
+        return _open_lab(
+            lab, device, None, f"{_shown(path)} can't be used here: {why}, so the lab's own model goes on."
+        )
+
+
+def _folder_here(name: str) -> Path | None:
+    """The folder of this name on this computer, None if nothing is there. Raises `CheckpointError` for a file."""
+    try:
+        folder = Path(name).expanduser()
+        there, is_folder = folder.exists(), folder.is_dir()
+    except (OSError, RuntimeError, ValueError) as error:  # too long, nobody's home, or a folder that is closed to us
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else first_sentence(error)
+        raise Unavailable(f"it can't be looked up as a folder ({reason})") from error
+    if there and not is_folder:
+        raise CheckpointError(
+            f"{_shown(name)}: found a file, expected a folder with config.json. Give the file's folder"
+        )
+    return folder if is_folder else None
 
 
 def _open_from_hub(name: str, device: torch.device, dtype: torch.dtype) -> Writer:
-    if Path(name).expanduser().exists():
-        raise CheckpointError(f"{name}: found a file, expected a folder with config.json. Give the file's folder")
     if not HUB_ID.fullmatch(name):
         raise Unavailable("there is no such folder, and a model on the hub has a name like owner/model")
     folder = fetch(name, device, dtype)
     try:
         return _open_if_it_fits(folder, name, device, dtype)
-    except CheckpointError as error:
-        what, *_ = str(error).split(". ")  # without the advice: one sentence is to be made of it
-        raise Unavailable(f"its files can't be opened ({what.rstrip('.')})") from error
+    except Unavailable:
+        raise
+    except Exception as error:  # nobody here made these files: whatever is wrong with them, the lab's model goes on
+        raise Unavailable(f"its files can't be opened ({first_sentence(error)})") from error
+
+
+def _shown(name: str) -> str:
+    """A name as a sentence shows it: in one line, and not at any length."""
+    short = name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
+    return short if short.isprintable() else repr(short)
 
 
 def _open_lab(folder, device: torch.device, dtype: torch.dtype | None, sentence: str | None = None) -> Writer:
@@ -86,6 +112,7 @@ def _open_if_it_fits(folder: Path, name: str, device: torch.device, dtype: torch
 def _open_folder(folder: Path, name: str, device: torch.device, dtype: torch.dtype) -> Writer:
     raw = read_json(folder / "config.json")
     ours = raw.get("model_type") in OURS
+    refuse_too_many_layers(folder, raw, list_tensors(folder), ours)
     tokenizer = open_tokenizer(folder)
     model = load_pretrained(folder, device, dtype) if ours else load_theirs(folder, raw, device, dtype)
     vocabulary, largest = raw.get("vocab_size"), max(tokenizer.get_vocab().values())
@@ -107,9 +134,28 @@ def _open_folder(folder: Path, name: str, device: torch.device, dtype: torch.dty
 def _describe(name: str, model, raw: dict, ours: bool, device: torch.device, dtype: torch.dtype) -> str:
     number = sum(parameter.numel() for parameter in model.parameters())
     size = f"{number / 1e9:.1f} billion" if number >= 1e9 else f"{number / 1e6:.1f} million"
-    who, code = "The lab's own model" if name == LAB else name, "this course's" if ours else "transformers'"
+    who, code = "The lab's own model" if name == LAB else _shown(name), "this course's" if ours else "transformers'"
     kind = str(dtype).removeprefix("torch.")
     return f"{who}: {size} parameters of the kind {raw['model_type']}, run by {code} code in {kind} on {device}."
+
+
+def refuse_too_many_layers(folder: Path, raw: dict, names: Iterable[str], ours: bool) -> None:
+    """Raise `CheckpointError` if config.json asks for more layers than have tensors: all would be built before a check.
+
+    Where a name in transformers' models has the layer's number is up to the model, and experts are numbered too: all
+    numbers of a name together count there, which are at least as many as layers.
+    """
+    numbers = {
+        layer_of(name) if ours else tuple(part for part in name.split(".") if part.isdecimal()) for name in names
+    }
+    numbered = numbers - {None, ()}
+    for field in LAYERS:
+        asked = raw.get(field)
+        if is_whole(asked) and asked > len(numbered):
+            raise CheckpointError(
+                f"{folder / 'config.json'}: {field}: found {asked}, but the weights are those of at most "
+                f"{len(numbered)} layers. Correct this field, or take the weights that belong to it"
+            )
 
 
 def open_tokenizer(folder: Path):
@@ -130,22 +176,37 @@ def open_tokenizer(folder: Path):
         ids = tokenizer(PROBE, add_special_tokens=False).input_ids
         pieces = "".join(tokenizer.decode([token]) for token in ids)
     except Exception as error:  # tokenizers raises bare Exceptions
-        raise CheckpointError(f"{path}: can't be read ({_first_line(error)}). Download or copy it again") from error
+        where = _at_fault(path)
+        raise CheckpointError(f"{where}: can't be read ({first_sentence(error)}). Download or copy it again") from error
     if pieces != PROBE:
         raise CheckpointError(f"{path}: found a tokenizer whose tokens are no pieces of bytes, expected byte-level BPE")
     return tokenizer
 
 
+def _at_fault(path: Path) -> str:
+    """Which file keeps a tokenizer from being opened. Raises `CheckpointError` if it is no JSON."""
+    from tokenizers import Tokenizer
+
+    try:
+        Tokenizer.from_file(str(path))
+    except Exception:  # as above
+        return str(path)
+    beside = [path.with_name(name) for name in BESIDE_TOKENIZER if path.with_name(name).exists()]
+    for file in beside:
+        read_json(file)
+    return " or ".join(map(str, beside)) or str(path)
+
+
 def load_theirs(folder: Path, raw: dict, device: torch.device, dtype: torch.dtype):
     """A causal language model of transformers from safetensors files, whole and finite. Raises `CheckpointError`."""
     from transformers import AutoModelForCausalLM
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
     kind = raw.get("model_type")
-    if kind not in CONFIG_MAPPING:
+    if not isinstance(kind, str) or kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         raise CheckpointError(
             f"{folder / 'config.json'}: model_type: found {kind!r}, for which neither this course nor transformers has "
-            "code. Code that comes with a checkpoint is never run"
+            "code that writes texts. Code that comes with a checkpoint is never run"
         )
     try:
         model, report = AutoModelForCausalLM.from_pretrained(
@@ -155,7 +216,7 @@ def load_theirs(folder: Path, raw: dict, device: torch.device, dtype: torch.dtyp
     except (MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # whatever transformers' many models raise
-        raise CheckpointError(f"{folder}: transformers can't open it ({_first_line(error)})") from error
+        raise CheckpointError(f"{folder}: transformers can't open it ({first_sentence(error)})") from error
     missing = sorted(str(key) for part in ("missing_keys", "mismatched_keys") for key in report.get(part) or ())
     if missing:  # transformers would go on with random numbers
         raise CheckpointError(
@@ -193,8 +254,3 @@ def _ends_in_files(folder: Path) -> Iterator[int]:
                     raise CheckpointError(f"{folder / name}: eos_token_id: found {found!r}, expected tokens' numbers")
                 yield from ends
                 return
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0].rstrip(".")

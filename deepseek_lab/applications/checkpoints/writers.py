@@ -25,6 +25,7 @@ class Writer:
 
     The token `begin` stands before each prompt, once, whether the prompt's text has it or not. A text ends with any of
     the tokens `ends`. `sampling` is `temperature`, `top_k`, `top_p` and more, as in `deepseek_lab.inference.sampling`.
+    A prompt with a lone surrogate, or longer than the model can read with `max_new_tokens` after it, is a `ValueError`.
     """
 
     name: str  # "lab", or the folder or hub id that was asked for
@@ -77,7 +78,24 @@ class Writer:
 
     def _without_begin(self, prompt: str) -> str:
         require(isinstance(prompt, str), "prompt", prompt, "a string")
+        lone = next((f"{char!r} at {i}" for i, char in enumerate(prompt) if "\ud800" <= char <= "\udfff"), None)
+        require(
+            lone is None, "prompt", lone, "whole characters: this one is half of a surrogate pair, which is no text"
+        )
         return prompt if self.begin is None else prompt.removeprefix(self.tokenizer.decode([self.begin]))
+
+    def _ids(self, prompt: str, max_new_tokens: int) -> list[int]:
+        """A prompt's tokens, with the begin token if this model's texts begin with one; there is room for the new."""
+        require_whole(0, max_new_tokens=max_new_tokens)
+        ids = self.tokenizer(self._without_begin(prompt), add_special_tokens=False).input_ids
+        if self.begin is not None:
+            ids = [self.begin, *ids]
+        require(len(ids) > 0, "prompt", prompt, "a text: this model has no begin token to start from")
+        most = getattr(self.model.config, "max_position_embeddings", None)
+        length, bounded = len(ids) + max_new_tokens, is_whole(most) and most > 0
+        fits = not bounded or length <= most
+        require(fits, "prompt and max_new_tokens", f"{length} tokens", f"at most {most} with this model")
+        return ids
 
 
 class OurWriter(Writer):
@@ -85,6 +103,7 @@ class OurWriter(Writer):
 
     def stream(self, prompt, max_new_tokens, *, stop=(), seed=0, **sampling) -> Iterator[str]:
         """As `deepseek_lab.inference.stream_text`."""
+        self._ids(prompt, max_new_tokens)
         prompt, stop = self._without_begin(prompt), self._stops(stop)
         return stream_text(self.model, self.tokenizer, prompt, max_new_tokens, stop=stop, seed=seed, **sampling)
 
@@ -93,6 +112,8 @@ class OurWriter(Writer):
     ) -> list[tuple[str, bool]]:  # fmt: skip
         """As `deepseek_lab.inference.complete_texts`."""
         require(not isinstance(prompts, str), "prompts", prompts, "a list of strings")
+        for prompt in prompts:
+            self._ids(prompt, max_new_tokens)
         prompts, stop = [self._without_begin(prompt) for prompt in prompts], self._stops(stop)
         return complete_texts(
             self.model, self.tokenizer, prompts, max_new_tokens, seed=seed, stop=stop, max_batch=max_batch, **sampling
@@ -144,18 +165,6 @@ class TheirWriter(Writer):
                 return
         if piece := stream.finish():
             yield piece
-
-    def _ids(self, prompt: str, max_new_tokens: int) -> list[int]:
-        """A prompt's tokens, with the begin token if this model's texts begin with one."""
-        require_whole(0, max_new_tokens=max_new_tokens)
-        ids = self.tokenizer(self._without_begin(prompt), add_special_tokens=False).input_ids
-        if self.begin is not None:
-            ids = [self.begin, *ids]
-        require(len(ids) > 0, "prompt", prompt, "a text: this model has no begin token to start from")
-        most = getattr(self.model.config, "max_position_embeddings", None) or float("inf")
-        length = len(ids) + max_new_tokens
-        require(length <= most, "prompt and max_new_tokens", f"{length} tokens", f"at most {most} with this model")
-        return ids
 
     def _tokens(
         self, prompts: list[list[int]], max_new_tokens: int, settings: Sampling, seeds: list[int]
