@@ -91,7 +91,7 @@ def choose(listed: Locator):
 def type_in(field: Locator):
     """Type another text, and then what was there before; yields each text."""
     first = field.input_value()
-    for text in ("import os", first):
+    for text in ("assert 1 == 2" if first.startswith("assert") else "import os", first):
         field.fill(text)
         field.press("Enter")
         yield f"text {text!r}"
