@@ -1,0 +1,51 @@
+"""The kinds of things that passages are about, a module a field."""
+
+from deepseek_lab.applications.passages.base import Kind
+from deepseek_lab.applications.passages.topics import (
+    books,
+    buildings,
+    companies,
+    computing,
+    deepseek,
+    devices,
+    dishes,
+    films,
+    learning,
+    meetings,
+    music,
+    nature,
+    people,
+    places,
+    races,
+    rulers,
+    shops,
+    software,
+    space,
+    substances,
+    trains,
+)
+
+MODULES = (
+    books,
+    buildings,
+    companies,
+    computing,
+    deepseek,
+    devices,
+    dishes,
+    films,
+    learning,
+    meetings,
+    music,
+    nature,
+    people,
+    places,
+    races,
+    rulers,
+    shops,
+    software,
+    space,
+    substances,
+    trains,
+)
+KINDS: tuple[Kind, ...] = tuple(kind for module in MODULES for kind in module.KINDS)
