@@ -11,16 +11,29 @@ import torch
 from deepseek_lab.course import progress
 from deepseek_lab.course.compare import first_difference
 from deepseek_lab.course.exercises import NOT_ATTEMPTED
-from deepseek_lab.exercises import attention, hierarchical, inference, moe, pretraining, zero_training
+from deepseek_lab.exercises import (
+    attention,
+    code_generation,
+    hierarchical,
+    inference,
+    moe,
+    pretraining,
+    question_answering,
+    start,
+    zero_training,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 CHAPTERS = {
+    "00_start_here": start,
     "01_attention": attention,
     "02_hierarchical_attention": hierarchical,
     "03_moe_routing": moe,
     "04_pretraining": pretraining,
     "05_zero_training": zero_training,
     "06_cached_inference": inference,
+    "07_code_generation": code_generation,
+    "08_question_answering": question_answering,
 }
 ALL = [(chapter, exercise) for chapter, module in CHAPTERS.items() for exercise in module.ALL]
 each = pytest.mark.parametrize("chapter, exercise", ALL, ids=lambda value: getattr(value, "name", value))
