@@ -156,6 +156,7 @@ def explore_answer(read: Callable[[str, str], Reading], question: str, context: 
     told.continuous_update = False
     first = checked(question, context)
     note, page = widgets.HTML(), widgets.HTML(page_answer(first))
+    page.add_class("deepseek-lab-answer")
 
     def redraw(_change) -> None:
         try:

@@ -16,6 +16,7 @@ PROGRESS = ".jp-OutputArea-output:has(.widget-hprogress)"
 ROUTING = ".jp-OutputArea-output:has(.dsr-routing)"
 MASKS = ".jp-OutputArea-output:has(.dsm-masks)"
 WRITING = ".jp-OutputArea-output:has(.dsw-writing)"
+ANSWER = ".jp-OutputArea-output:has(.deepseek-lab-answer)"
 ANY_WIDGET = f".jp-OutputArea-output:has(.jupyter-widgets), {ANATOMY}, {ATTENTION}, {ROUTING}, {MASKS}, {WRITING}"
 
 # What is drawn, pixel by pixel: an image's address is new after each message, even when nothing in it changed.

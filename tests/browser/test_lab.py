@@ -7,6 +7,7 @@ import explorers
 import lab
 import pytest
 from anatomy import AnatomyExplorer
+from answers import AnswerExplorer
 from masks import MaskExplorer
 from routing import RoutingExplorer
 from writing import WritingExplorer
@@ -48,7 +49,7 @@ def test_notebook_in_the_browser(path, browser, server, tmp_path_factory):
 
 
 def use_every_widget(notebook: lab.Notebook) -> None:
-    """Each widget is one of the seven kinds that this test knows; a new kind has to be added to it."""
+    """Each widget is one of the eight kinds that this test knows; a new kind has to be added to it."""
     find = notebook.page.locator
     kinds = (
         explorers.EXPLORE,
@@ -57,9 +58,12 @@ def use_every_widget(notebook: lab.Notebook) -> None:
         explorers.ANATOMY,
         explorers.MASKS,
         explorers.WRITING,
+        explorers.ANSWER,
         explorers.PROGRESS,
     )
-    figures, attention, routing, anatomies, masks, writers, bars = widgets = [find(kind).all() for kind in kinds]
+    figures, attention, routing, anatomies, masks, writers, answers, bars = widgets = [
+        find(kind).all() for kind in kinds
+    ]
     assert sum(map(len, widgets)) == find(explorers.ANY_WIDGET).count(), "a widget of a new kind"
     for figure in figures:
         print(f"explore(): {explorers.move_controls(figure)} pictures")
@@ -73,6 +77,8 @@ def use_every_widget(notebook: lab.Notebook) -> None:
         MaskExplorer(widget).try_everything()
     for widget in writers:
         WritingExplorer(widget).try_everything(typing=True)
+    for widget in answers:
+        AnswerExplorer(widget).try_everything()
     assert all(map(explorers.bar_is_full, bars))
 
 
