@@ -63,7 +63,10 @@ def test_programs_end_with_their_bodies_however_the_text_is_cut(program, behind,
     assert of_function(program.prompt, program.body + behind, cuts) == program.body
 
 
-@given(st.sampled_from(PROGRAMS), st.integers(0, 10_000), st.lists(st.integers(0, 10_000), max_size=10))
+FUNCTIONS = [program for program in PROGRAMS if program.topic != "classes"]  # in a class, the method would end first
+
+
+@given(st.sampled_from(FUNCTIONS), st.integers(0, 10_000), st.lists(st.integers(0, 10_000), max_size=10))
 def test_a_prompt_may_stop_anywhere_in_the_body(program, place, cuts):
     place %= len(program.body)
     start, rest = program.body[:place], program.body[place:]
