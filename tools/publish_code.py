@@ -1,6 +1,6 @@
 """Measure what tools/train_code.py trained, and write data/checkpoints/code: weights, tokenizer, results, model card.
 
-    python tools/publish_code.py             # about ten minutes
+    python tools/publish_code.py             # about 40 minutes beside other work
 
 The model and the lab's model, which it grew from, complete programs of three splits: wordings that were trained on, new
 wordings of the same families, and families that were not. What they write runs in the sandbox, against unit tests.

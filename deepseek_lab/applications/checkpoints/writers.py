@@ -5,6 +5,7 @@ same: the same weights give the same text, token for token, greedy or drawn.
 """
 
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -20,7 +21,7 @@ Question = str | Sequence[Mapping[str, str]]
 
 
 @dataclass(frozen=True)
-class Writer:
+class Writer(ABC):
     """A model that writes. `sentence` says what was opened, or why it is the lab's model and not the one asked for.
 
     The token `begin` stands before each prompt, once, whether the prompt's text has it or not. A text ends with any of
@@ -40,18 +41,18 @@ class Writer:
         """Whether the model was trained for conversations: its tokenizer has a chat template."""
         return bool(self.tokenizer.chat_template)
 
+    @abstractmethod
     def stream(
         self, prompt: str, max_new_tokens: int, *, stop: str | Iterable[str] = (), seed: int = 0, **sampling
     ) -> Iterator[str]:
         """What follows the prompt, as it is written. As `deepseek_lab.inference.stream_text`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def complete(
         self, prompts: Sequence[str], max_new_tokens: int, *, stop: str | Iterable[str] = (), seed: int = 0,
         max_batch: int = 16, **sampling,
     ) -> list[tuple[str, bool]]:  # fmt: skip
         """For each prompt, what follows it, and whether that is all. As `deepseek_lab.inference.complete_texts`."""
-        raise NotImplementedError
 
     def ask(self, question: Question, max_new_tokens: int, **how) -> Iterator[str]:
         """The answer to a question, or to the last message of a conversation, as it is written; `how` as in `stream`.
