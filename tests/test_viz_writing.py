@@ -2,13 +2,14 @@
 
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
 import numpy as np
 import pytest
 
+from deepseek_lab.inference.watching import Scene, WrittenToken
 from deepseek_lab.viz.course_map import CHAPTERS, plot_course_map
 from deepseek_lab.viz.show import WIDGET_VIEW
 from deepseek_lab.viz.theme import png
@@ -27,38 +28,16 @@ from deepseek_lab.viz.writing_explorer import WritingExplorer, explore_writing, 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 
 
-@dataclass(frozen=True)
-class Scene:
-    """Two layers, the second with four experts, of which two are chosen; ten bytes a token, of forty."""
-
-    prompt: tuple = ("<begin>", "a b")
-    layers: int = 2
-    expert_layers: tuple = (1,)
-    experts: int = 4
-    token_bytes: int = 10
-    full_bytes: int = 40
-
-
-@dataclass(frozen=True)
-class Step:
-    piece: str
-    probability: float
-    likeliest: tuple
-    attention: np.ndarray
-    chosen: np.ndarray
-    weights: np.ndarray
-    cache_bytes: tuple
-
-
-def step(piece: str, tokens: int, chosen: list[int], probability: float = 0.5) -> Step:
+def step(piece: str, tokens: int, chosen: list[int], probability: float = 0.5) -> WrittenToken:
     attention = np.stack([np.full(tokens, 1 / tokens), np.eye(tokens)[0]])
     likeliest = ((piece, probability), ("$x^2$", 0.1))
-    return Step(
+    return WrittenToken(
         piece, probability, likeliest, attention, np.array([chosen]), np.array([[1.0, 3.0]]), (5 * tokens, 5 * tokens)
     )
 
 
-SCENE = Scene()
+# Two layers, the second with four experts, of which two are chosen; ten bytes a token, of forty.
+SCENE = Scene(("<begin>", "a b"), 2, (1,), 4, 10, 40)
 STEPS = [step("\n", 2, [0, 1]), step("é", 3, [1, 3], 0.001), step("</script>", 4, [3, 2], 0.999)]
 NO_EXPERTS = replace(STEPS[0], chosen=np.zeros((0, 0), int), weights=np.zeros((0, 0)))
 

@@ -1,7 +1,6 @@
 """The writing explorer without a kernel, and its own sentences against the package's."""
 
 import json
-from dataclasses import dataclass
 
 import explorers
 import lab
@@ -9,34 +8,15 @@ import numpy as np
 import pytest
 from writing import WritingExplorer
 
+from deepseek_lab.inference.watching import Scene, WrittenToken
 from deepseek_lab.viz import writing_explorer
 from deepseek_lab.viz.writing import cache_sentence, looked_at, pass_sentence
 
 
-@dataclass(frozen=True)
-class Scene:
-    prompt: tuple = ("<begin>", "for", " x", " in", " y", ":\n")
-    layers: int = 3
-    expert_layers: tuple = (1, 2)
-    experts: int = 24
-    token_bytes: int = 1_536
-    full_bytes: int = 7_000
-
-
-@dataclass(frozen=True)
-class Step:
-    piece: str
-    probability: float
-    likeliest: tuple
-    attention: np.ndarray
-    chosen: np.ndarray
-    weights: np.ndarray
-    cache_bytes: tuple
-
-
 def write(_prompt: str, count: int, _temperature: float, seed: int):
     """Random numbers in place of a model's."""
-    draw, scene, steps = np.random.default_rng(seed), Scene(), []
+    draw, steps = np.random.default_rng(seed), []
+    scene = Scene(("<begin>", "for", " x", " in", " y", ":\n"), 3, (1, 2), 24, 1_536, 7_000)
     for index in range(count):
         tokens = len(scene.prompt) + index
         attention = draw.dirichlet(np.ones(tokens), size=3)
@@ -45,7 +25,7 @@ def write(_prompt: str, count: int, _temperature: float, seed: int):
         share = float(draw.choice([0.0004, 0.004, 0.0051, 0.31, 0.996]))
         likeliest = ((piece, share), (" other", 0.2), ("<b>bold</b>", 0.1))
         held = (tokens * 512,) * 3
-        steps.append(Step(piece, share, likeliest, attention, chosen, draw.random((2, 4)) + 0.1, held))
+        steps.append(WrittenToken(piece, share, likeliest, attention, chosen, draw.random((2, 4)) + 0.1, held))
     return scene, iter(steps)
 
 
