@@ -115,6 +115,19 @@ def test_success_is_not_faked(results, name):
     assert len(result.outcomes) == 1
 
 
+def test_pipes_with_high_numbers():
+    """A long run of tests has many files open, so the program's pipes get numbers that a short one never sees."""
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(400)]
+    try:
+        assert run_program(HOSTILE["claims to have finished"]).verdict == "finished"
+        assert run_program(HOSTILE["closes all descriptors"]).verdict == "exit"
+        for name, source in FAKES.items():
+            assert not run_tests(source, [FAKED_TEST]).passed, name
+    finally:
+        for number in held:
+            os.close(number)
+
+
 def test_nothing_is_left(results):
     *_, outside, left = results
     assert [path.name for path in outside.iterdir()] == ["secret"]

@@ -47,6 +47,7 @@ class QARecipe:
     joined: float = 0.1  # share of passages that get one or two others beside them, after the first stage
     bias_rate: float = 1e-3  # of the routers
     stages: tuple[int, ...] = (1, 2, 4)  # things in a passage
+    begin: int = 0  # the stage to begin with: later ones for a model that can read already
     mixed: int = 144  # from this round on, every other round of the last stage is of the first one's length again
     bar: float = 0.6  # share of right answers from which on the next stage begins
     look_every: int = 8  # rounds
@@ -60,6 +61,9 @@ class QARecipe:
         for name in ("lr", "clip", "decay", "bar"):
             value = getattr(self, name)
             require(is_number(value) and value > 0, name, value, "a number above 0")
+        require(
+            is_whole(self.begin) and 0 <= self.begin < len(self.stages), "begin", self.begin, "the number of a stage"
+        )
         require(self.longest <= self.tokens, "longest", self.longest, f"at most tokens, {self.tokens}")
 
     def rate(self, rounds_done: float, step: int) -> float:
@@ -175,7 +179,7 @@ def train_qa(
     optimizer = torch.optim.AdamW(groups, lr=recipe.lr, betas=recipe.betas, fused=True)
     history = QAHistory()
     done = load_state(folder, model, optimizer, history, recipe.objection)
-    stage = history.stage[-1] if history.stage else 0
+    stage = history.stage[-1] if history.stage else recipe.begin
     stage = next_stage(history, recipe, stage)
     while done < recipe.rounds:
         begun = time.perf_counter()
