@@ -284,6 +284,14 @@ def test_the_rate_rises_stays_and_falls():
             QARecipe(**wrong)
 
 
+def test_a_later_training_begins_at_a_later_stage(model, tokenizer, tmp_path, monkeypatch):
+    monkeypatch.setattr("deepseek_lab.applications.qa.training.LOOK", 4)
+    recipe = replace(RECIPE, rounds=1, begin=1, mixed=0)
+    assert train_qa(model, tokenizer, recipe, folder=tmp_path).stage == [1]
+    with pytest.raises(ValueError, match="begin"):
+        replace(RECIPE, begin=2)
+
+
 def test_matches_are_tokens_that_both_texts_have():
     #                  begin [ question  ] end [    context     ] end  padding
     ids = torch.tensor(

@@ -14,7 +14,7 @@ import random
 from pathlib import Path
 
 import torch
-from train_qa import ROOT, new_model, tokenizer_for
+from train_qa import ROOT, STAGES, new_model, tokenizer_for
 
 from deepseek_lab.applications.passages import SPLITS, Example, draw
 from deepseek_lab.applications.qa.baselines import bm25_sentence, random_span
@@ -33,15 +33,33 @@ GOAL = 85  # percent
 THRESHOLD_SEED, THRESHOLD_COUNT = 778, 600  # of "train", to choose the threshold by
 
 
-def trained(folder: Path, whole: bool) -> tuple[DeepSeekForQuestionAnswering, QAHistory, dict]:
-    """The model as its training left it, what was seen, and the recipe."""
-    model, history, recipe = new_model(), QAHistory(), {}
-    done = load_state(
-        folder, model, torch.optim.AdamW(model.parameters()), history, lambda saved, _: recipe.update(saved)
-    )
-    if not done or (whole and done < recipe["rounds"]):
-        raise SystemExit(f"{done} of {recipe.get('rounds')} rounds are done. Carry on with tools/train_qa.py")
-    return model.eval(), history, recipe
+def trained(folder: Path, whole: bool) -> tuple[DeepSeekForQuestionAnswering, dict[str, QAHistory], dict[str, dict]]:
+    """The model as its training left it, and of each stage what was seen and the recipe."""
+    model, histories, recipes = new_model(), {}, {}
+    for stage in STAGES:
+        history, recipe = QAHistory(), {}
+        done = load_state(
+            folder / stage,
+            model,
+            torch.optim.AdamW(model.parameters()),
+            history,
+            lambda saved, _, r=recipe: r.update(saved),
+        )
+        if not done or (whole and done < recipe["rounds"]):
+            raise SystemExit(
+                f"{done} of {STAGES[stage].rounds} rounds of the {stage} stage are done: tools/train_qa.py"
+            )
+        histories[stage], recipes[stage] = history, recipe | {"rounds": done}
+    return model.eval(), histories, recipes
+
+
+def course_of(history: QAHistory, recipe: dict) -> dict:
+    """What the training of a stage looked like, round by round."""
+    return {
+        "loss": [round(loss, 4) for loss in history.loss],
+        "things_in_a_passage": [recipe["stages"][stage] for stage in history.stage],
+        "right": {str(done): [round(share, 4) for share in found] for done, found in history.validation.items()},
+    }
 
 
 def interval(percent: float, count: int) -> list[float]:
@@ -142,9 +160,10 @@ itself.
 
 **Trained on** {examples:,} questions about passages that `deepseek_lab.applications.passages` made up, each seen once:
 passages about one thing first, then about up to two, then four. {seconds:.0f} minutes with one thread on {device},
-beside other work, by `{command}`. The recipe is in `recipe.json`, the course of the training in `curve.json`. From when
-on the learning rate falls and short passages return was decided at round 144, after looks at 200 new passages, drawn
-with another seed than those measured below. The threshold for "not in the context" was chosen on {threshold_count}
+beside other work, by `{command}`, in two stages. The recipes are in `recipe.json`, the course of the training in
+`curve.json`. The second stage was added when the first had ended at 81 %. From when on the learning rate of the first
+falls and short passages return was decided at its round 144, after looks at 200 new passages, drawn with another seed
+than those measured below. The threshold for "not in the context" was chosen on {threshold_count}
 examples of "train".
 
 **Exact match and F1 in percent**, as SQuAD counts them, with 95 % intervals, on {count} examples of each split.
@@ -185,29 +204,26 @@ def card(results: dict, about: dict, model: DeepSeekForQuestionAnswering, count:
 def publish(folder: Path, whole: bool, count: int) -> None:
     """Measure, then write all files beside the old ones and put them in their place."""
     tokenizer = tokenizer_for(folder)
-    model, history, recipe = trained(folder, whole)
+    model, histories, recipes = trained(folder, whole)
     model.config.null_threshold = best_threshold(model, tokenizer, draw(THRESHOLD_SEED, THRESHOLD_COUNT, "train"))
     results = measure(model, tokenizer, count)
+    seen = histories.values()
     about = {
-        "recipe": recipe | {"rounds": len(history.loss)},
+        "recipes": recipes,
         "parameters": sum(p.numel() for p in model.parameters()),
-        "examples": history.examples,
-        "tokens": history.tokens,
-        "steps": history.steps,
-        "seconds": round(history.seconds),
+        "examples": sum(history.examples for history in seen),
+        "tokens": sum(history.tokens for history in seen),
+        "steps": sum(history.steps for history in seen),
+        "seconds": round(sum(history.seconds for history in seen)),
         "device": "a CPU",
         "threads": "one",
         "null_threshold": model.config.null_threshold,
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "command": f"python tools/train_qa.py --threads 1 --rounds {recipe['rounds']}",
+        "command": "python tools/train_qa.py --threads 1",
     }
-    curve = {
-        "loss": [round(loss, 4) for loss in history.loss],
-        "things_in_a_passage": [recipe["stages"][stage] for stage in history.stage],
-        "right": {str(done): [round(share, 4) for share in found] for done, found in history.validation.items()},
-        "right_means": "share of right answers on passages of the stage, and on new passages",
-    }
+    curve = {stage: course_of(histories[stage], recipes[stage]) for stage in histories}
+    curve["right_means"] = "share of right answers on passages of the stage, and on new passages"
     with replacing(TARGET) as staged:
         model.save_pretrained(staged)
         tokenizer.save_pretrained(staged)
