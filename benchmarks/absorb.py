@@ -2,23 +2,27 @@
 
     python benchmarks/absorb.py
 
-For 1 to 512 new tokens over 128 to 16,384 cached ones, one layer, both forms in turns in one process, medians. The
-package takes the form with fewer operations (`absorbing_is_cheaper`); the table shows the time of the form it takes
-over the time of the other one: below 1, the choice is right. The last lines count wrong choices, and what they cost.
+For 1 to 512 new tokens over 128 to 16,384 cached ones, one layer, both forms in turns in one process. The package
+takes the form with fewer operations (`absorbing_is_cheaper`). A row adds up the steps of the whole table, each once:
+"ours" in the form that the package takes, "theirs" in the other. Its note counts steps for which the other is faster.
+--table prints every step: the form taken, its time, and its time over the other's (below 1, the choice is right).
 """
 
-import argparse
+import statistics
+from collections.abc import Iterator
 
 import torch
+from rows import Row, parser, report
 
 from deepseek_lab import DeepSeekConfig
 from deepseek_lab.attention import MultiHeadLatentAttention
 from deepseek_lab.attention.latent import absorbing_is_cheaper
-from deepseek_lab.course.measure import interleaved_medians
+from deepseek_lab.course.measure import interleaved_seconds
 from deepseek_lab.course.setup import choose_device
 
 NEW = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 CACHED = (128, 1024, 4096, 16384)
+TINY_NEW, TINY_CACHED = (1, 64), (16,)
 SHAPES = {
     "the lab's widths": DeepSeekConfig.preset("lab"),
     "V2-Lite's widths": DeepSeekConfig.preset("v2-lite").replace(rope_scaling=None),
@@ -40,34 +44,44 @@ def forms(layer: MultiHeadLatentAttention, new: int, cached: int, device: torch.
 
 
 @torch.inference_mode()
-def table(name: str, rounds: int, device: torch.device) -> list[float]:
-    """Print one table; -> for each cell, the time of the chosen form over that of the other."""
-    layer = MultiHeadLatentAttention(SHAPES[name]).to(device).eval()
-    print(f"\n{name}: chosen form (a absorbed, e expanded), its ms, and its time over the other's")
-    print("new tokens" + "".join(f"{f'{cached:,} cached':>22}" for cached in CACHED))
-    found = []
-    for new in NEW:
-        row = f"{new:10}"
-        for cached in CACHED:
-            seconds = interleaved_medians(forms(layer, new, cached, device), rounds=rounds)
+def measure(name: str, rounds: int, tiny: bool, table: bool) -> Row:
+    """Every step of one shape, added up round by round."""
+    torch.manual_seed(0)
+    layer, device = MultiHeadLatentAttention(SHAPES[name]).to(choose_device()).eval(), choose_device()
+    chosen_sums, other_sums, cells = [0.0] * rounds, [0.0] * rounds, []
+    for new in TINY_NEW if tiny else NEW:
+        for cached in TINY_CACHED if tiny else CACHED:
+            seconds = interleaved_seconds(forms(layer, new, cached, device), rounds=rounds, warmup=1)
             chosen = absorbing_is_cheaper(layer.config, new, cached + new)
-            found.append(seconds[chosen] / seconds[not chosen])
-            row += f"{'a' if chosen else 'e':>6} {seconds[chosen] * 1000:7.2f} {found[-1]:7.2f}"
-        print(row, flush=True)
-    return found
+            chosen_sums = [a + b for a, b in zip(chosen_sums, seconds[chosen], strict=True)]
+            other_sums = [a + b for a, b in zip(other_sums, seconds[not chosen], strict=True)]
+            own = statistics.median(seconds[chosen])
+            cells.append((own / statistics.median(seconds[not chosen]), new, cached))
+            if table:
+                words = f"{new:4} new over {cached:6,} cached: {'absorbed' if chosen else 'expanded'}"
+                print(f"{name}, {words} {1000 * own:8.2f} ms, {cells[-1][0]:.2f} of the other's", flush=True)
+    worst, new, cached = max(cells)
+    wrong = sum(ratio > 1 for ratio, _, _ in cells)
+    note = (
+        f"We lose in {wrong} of {len(cells)} steps, most at {new} new over {cached:,}: {worst:.2f} times the other's."
+    )
+    note = note if wrong else f"The form taken is the faster one in all {len(cells)} steps."
+    case = f"{name}, {len(cells)} steps added up"
+    return Row("MLA, the form that is taken", case, "our own other form", chosen_sums, other_sums, note)
+
+
+def rows(rounds: int = 5, tiny: bool = False, table: bool = False) -> Iterator[Row]:
+    """A row for each shape."""
+    for name in list(SHAPES)[:1] if tiny else SHAPES:
+        yield measure(name, rounds, tiny, table)
 
 
 def main() -> None:
-    """Print the tables and the counts."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=7)
-    rounds, device = parser.parse_args().rounds, choose_device()
-    print(f"torch {torch.__version__}, {device.type}, {torch.get_num_threads()} threads, medians of {rounds} rounds")
-    for name in SHAPES:
-        torch.manual_seed(0)
-        found = table(name, rounds, device)
-        wrong = [ratio for ratio in found if ratio > 1]
-        print(f"wrong in {len(wrong)} of {len(found)}; at worst {max(found):.2f} times the time of the other form")
+    """Read the command line."""
+    arguments = parser(__doc__, rounds=5)
+    arguments.add_argument("--table", action="store_true", help="print every step")
+    options = arguments.parse_args()
+    report(rows(options.rounds, options.tiny, options.table), options)
 
 
 if __name__ == "__main__":

@@ -3,19 +3,23 @@
     python benchmarks/attention_decode.py
 
 Same weights, same cache contents, DeepSeek-V2-Lite's widths; the ways take turns in one process; medians. The cache is
-filled before the clock starts. Prints a table of milliseconds and ratios, with the largest relative difference seen.
+filled before the clock starts. The note has our expanded form, which nothing but this comparison would take here.
 """
 
-import argparse
+import statistics
+from collections.abc import Iterator
 
 import torch
+from rows import Row, against_best, difference, main, milliseconds
 from transformers import DeepseekV2Config, DynamicCache
 from transformers.models.deepseek_v2.modeling_deepseek_v2 import DeepseekV2Attention, DeepseekV2RotaryEmbedding
 
 from deepseek_lab import DeepSeekConfig
 from deepseek_lab.attention import MultiHeadLatentAttention
-from deepseek_lab.course.measure import interleaved_medians
+from deepseek_lab.course.measure import interleaved_seconds
 from deepseek_lab.course.setup import choose_device
+
+CASES = [(batch, length) for batch in (1, 8) for length in (128, 1024, 4096)]
 
 
 def official_config() -> DeepseekV2Config:
@@ -55,25 +59,20 @@ def ways(config, batch: int, length: int, device: torch.device) -> dict:
 
 
 @torch.inference_mode()
-def main() -> None:
-    """Measure every batch size and context length, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=7)
-    rounds, device = parser.parse_args().rounds, choose_device()
-    print(f"torch {torch.__version__}, {device.type}, {torch.get_num_threads()} threads, medians of {rounds} rounds")
-    print("batch   cached   absorbed ms   expanded ms   transformers ms   absorbed is faster by   max difference")
-    for batch in (1, 8):
-        for length in (128, 1024, 4096):
-            alternatives = ways(official_config(), batch, length, device)
-            expected = alternatives["transformers"]()
-            errors = [(way() - expected).abs().max() / expected.abs().max() for way in alternatives.values()]
-            ms = {name: s * 1000 for name, s in interleaved_medians(alternatives, rounds=rounds).items()}
-            ratios = f"{ms['expanded'] / ms['absorbed']:.1f}, {ms['transformers'] / ms['absorbed']:.1f} x"
-            print(
-                f"{batch:5} {length:8} {ms['absorbed']:13.2f} {ms['expanded']:13.2f} {ms['transformers']:17.2f}"
-                f" {ratios:>23} {max(errors).item():16.1e}"
-            )
+def rows(rounds: int = 7, tiny: bool = False) -> Iterator[Row]:
+    """A row for each batch size and number of cached tokens: seconds of a step."""
+    device = choose_device()
+    for batch, length in [(1, 16)] if tiny else CASES:
+        alternatives = ways(official_config(), batch, length, device)
+        expected = alternatives["transformers"]()
+        error = max(difference(way, expected) for way in alternatives.values())
+        assert error < (1e-5 if device.type == "cpu" else 1e-4), f"not the same attention: {error}"
+        seconds = interleaved_seconds(alternatives, rounds=rounds)
+        expanded = milliseconds(statistics.median(seconds.pop("expanded")))
+        note = f"Ours expanded {expanded}. All compute the same to {error:.0e}."
+        case = f"batch {batch}, {length:,} tokens cached"
+        yield against_best("MLA layer, decoding", case, seconds, "transformers", note, ours="absorbed")
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, rows, rounds=7)

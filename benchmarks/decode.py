@@ -1,36 +1,42 @@
 """Writing tokens with a cache: ours, uncompiled and compiled, against transformers' `generate` on the same weights.
 
-    python benchmarks/decode.py [--quick] [--all] [--plot ratio.png]
+    python benchmarks/decode.py [--all]
 
 Milliseconds per token after a context that is in the cache already, its random latents the same for both. transformers
 gets the best of its caches (DynamicCache, StaticCache) and of its ways to run experts, chosen by a short trial before
-each measurement. All ways write the same number of tokens in turns; medians, and quartiles in brackets; a call's own
-beginning is in it for both sides. Then the time to the first token, and the bytes that both caches hold. On a GPU, also
-how fast MLA decode reads its cache, as a share of what a copy reaches.
+each measurement. All ways write the same number of tokens in turns; a call's own beginning is in it for both sides.
+Then the time to the first token, and in the notes the bytes that both caches hold. Without a C++ compiler, and on a
+GPU, ours is the uncompiled step. On a GPU all compute in bf16, and one more row tells how fast MLA decode reads its
+cache, as a share of what a copy reaches.
 
 Left out unless --all says so: 16k tokens of 8 sequences, where transformers takes seconds per token, and width 512.
 """
 
-import argparse
 import statistics
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from card import copy_rate, work_dtype
+from rows import Row, milliseconds, parser, report
 from transformers import DeepseekV3Config, DeepseekV3ForCausalLM, DynamicCache, StaticCache
 from transformers import logging as transformers_logging
 
 from deepseek_lab import DeepSeekConfig, DeepSeekForCausalLM, generate
 from deepseek_lab.attention import MultiHeadLatentAttention
-from deepseek_lab.inference.compiled import CompiledDecode, compile_decode
+from deepseek_lab.course.measure import synchronize
+from deepseek_lab.course.setup import choose_device
+from deepseek_lab.inference.compiled import compile_decode
 from deepseek_lab.model.cache import ModelCache
 
 LAB = Path(__file__).parents[1] / "data" / "checkpoints" / "lab"
 EXPERTS = ("eager", "grouped_mm", "batched_mm")
 PREFILL_EXPERTS = ("eager", "grouped_mm")
+SIZE_NAMES = {"lab": "the lab's size"}
 CACHES = ("DynamicCache", "StaticCache")
-GOALS = {(1, 128): 4, (1, 1024): 5, (1, 4096): 10, (8, 128): 2, (8, 1024): 10, (8, 4096): 30}
+CONTEXTS = (128, 1024, 4096, 16384)
+SECONDS = 4.0  # that theirs may write for, in all rounds of one row together
 LONGEST = 32768
 
 
@@ -52,16 +58,22 @@ class Case:
 
     def __init__(self, name: str, batch: int):
         torch.manual_seed(0)
-        self.name, self.batch, config = name, batch, config_of(name)
+        self.batch, config, self.device = batch, config_of(name), choose_device()
+        self.name = f"{SIZE_NAMES.get(name, f'hidden {name}')}, batch {batch}"
         self.theirs = DeepseekV3ForCausalLM(DeepseekV3Config(**config.to_hf())).eval()
         self.ours = DeepSeekForCausalLM(config).eval()
         self.ours.load_state_dict(self.theirs.state_dict())
-        self.step: CompiledDecode = compile_decode(self.ours, batch)
+        for model in (self.theirs, self.ours):
+            model.to(self.device, work_dtype(self.device))
+        try:
+            self.step, self.uncompiled = compile_decode(self.ours, batch), ""
+        except (RuntimeError, ValueError) as error:
+            self.step, self.uncompiled = None, f"Not compiled: {error}."
         self.experts = self.best(EXPERTS, lambda kind: self.trial(kind, "DynamicCache", 128))
 
     def context(self, length: int, room: int) -> tuple[torch.Tensor, ModelCache]:
         """Ids (B, length), and our cache as if it held all of them but the last."""
-        ids = torch.randint(3, self.ours.config.vocab_size, (self.batch, length))
+        ids = torch.randint(3, self.ours.config.vocab_size, (self.batch, length), device=self.device)
         cache = self.ours.new_cache(self.batch, room)
         for layer in cache.layers:
             for slot in layer.slots.values():
@@ -69,7 +81,7 @@ class Case:
             layer.length = length - 1
         return ids, cache
 
-    def their_cache(self, kind: str, cache: ModelCache, length: int):
+    def their_cache(self, kind: str, cache: ModelCache, length: int) -> DynamicCache | StaticCache:
         """Theirs, holding what ours holds."""
         config = self.theirs.config
         copy = DynamicCache(config=config) if kind == "DynamicCache" else StaticCache(config, cache.max_length)
@@ -119,45 +131,30 @@ class Case:
         return min(measured, key=measured.get)
 
 
-@dataclass
-class Row:
-    """One line of the table. Seconds per token of each way, over all rounds."""
-
-    name: str
-    batch: int
-    context: int
-    how: str
-    seconds: dict[str, list[float]]
-    bytes: tuple[int, int]
-    same: bool
-
-    def ratio(self, way: str) -> float:
-        """How many times as fast as theirs, by medians."""
-        return statistics.median(self.seconds["theirs"]) / statistics.median(self.seconds[way])
-
-
 def timed(call) -> tuple[float, object]:
     """Seconds, and what came out."""
+    synchronize()
     start = time.perf_counter()
     result = call()
+    synchronize()
     return time.perf_counter() - start, result
 
 
-def measure(case: Case, length: int, rounds: int, budget: float) -> Row:
-    """Let the ways write in turns: as many tokens as theirs write in `budget` seconds, but 4 to 32."""
+def writing(case: Case, length: int, rounds: int) -> Row:
+    """Let the ways write in turns: as many tokens as theirs write in SECONDS, but 4 to 32. -> seconds per token."""
     kind = case.best_cache(length)
     per_token = case.trial(case.experts, kind, length) / 3
-    tokens = max(4, min(32, int(budget / rounds / per_token)))
-    seconds: dict[str, list[float]] = {"theirs": [], "eager": [], "compiled": []}
+    tokens = max(4, min(32, int(SECONDS / rounds / per_token)))
+    ways = {"eager": case.our_tokens} | ({"compiled": case.compiled_tokens} if case.step else {})
+    seconds: dict[str, list[float]] = {"theirs": [], **{way: [] for way in ways}}
     same = True
     case.theirs.set_experts_implementation(case.experts)
     for round_number in range(-1, rounds):  # the first is not counted
         ids, cache = case.context(length, length + tokens - 1)
         theirs = case.their_cache(kind, cache, length)
-        calls = {
-            "theirs": lambda ids=ids, theirs=theirs: case.their_tokens(ids, theirs, tokens),
-            "eager": lambda ids=ids, cache=cache: case.our_tokens(ids, cache, tokens),
-            "compiled": lambda ids=ids, cache=cache: case.compiled_tokens(ids, cache, tokens),
+        calls = {"theirs": lambda ids=ids, theirs=theirs: case.their_tokens(ids, theirs, tokens)}
+        calls |= {
+            way: lambda ids=ids, cache=cache, write=write: write(ids, cache, tokens) for way, write in ways.items()
         }
         written = {}
         for way, call in calls.items():
@@ -168,16 +165,28 @@ def measure(case: Case, length: int, rounds: int, budget: float) -> Row:
                 seconds[way].append(spent / tokens)
         same &= all(torch.equal(written["theirs"], other) for other in written.values())
     held = sum(tensor.nbytes for layer in theirs.layers for tensor in (layer.keys, layer.values))
-    return Row(case.name, case.batch, length, f"{kind}, {case.experts}", seconds, (cache.nbytes, held), same)
+    notes = [f"Caches: ours {cache.nbytes / 1e6:.2f} MB, theirs {held / 1e6:.2f} MB."]
+    notes += [] if same else ["The tokens written are not all the same: rounding."]
+    return writing_row(f"{case.name}, {length:,} tokens", f"{kind}, {case.experts}", seconds, case.uncompiled, notes)
 
 
-def first_token(case: Case, length: int, rounds: int) -> tuple[float, float, str]:
-    """Median seconds from a prompt to its first token: ours, theirs, and how they ran experts.
+def writing_row(name: str, how: str, seconds: dict[str, list[float]], uncompiled: str, notes: list[str]) -> Row:
+    """The row of the compiled step, the uncompiled one in its note; without the former, the row of the latter."""
+    group, versus, eager = "writing tokens, whole model", f"transformers, {how}", seconds["eager"]
+    if "compiled" not in seconds:
+        return Row(group, name, versus, eager, seconds["theirs"], " ".join([uncompiled, *notes]))
+    slower = Row(group, name, versus, eager, seconds["theirs"])
+    words = f"Not compiled: {milliseconds(statistics.median(eager))}, ratio {slower.ratio:.2f}."
+    words += f" There, {slower.verdict[0].lower()}{slower.verdict[1:]}" if slower.verdict else ""
+    return Row(group, name, versus, seconds["compiled"], seconds["theirs"], " ".join([words, *notes]))
+
+
+def first_token(case: Case, length: int, rounds: int) -> Row:
+    """Seconds from a prompt to its first token, ours and theirs.
 
     For many tokens at once `batched_mm` copies the weights of every row, so the choice is between the other two.
     """
-    spent: dict[str, list[float]] = {"ours": [], "theirs": []}
-    ids = torch.randint(3, case.ours.config.vocab_size, (case.batch, length))
+    ids = torch.randint(3, case.ours.config.vocab_size, (case.batch, length), device=case.device)
 
     def theirs(experts: str) -> float:
         case.theirs.set_experts_implementation(experts)
@@ -185,57 +194,12 @@ def first_token(case: Case, length: int, rounds: int) -> tuple[float, float, str
 
     generate(case.ours, ids, 1)
     best = case.best(PREFILL_EXPERTS, theirs)
-    for _ in range(rounds):
-        spent["ours"].append(timed(lambda: generate(case.ours, ids, 1))[0])
-        spent["theirs"].append(theirs(best))
-    return statistics.median(spent["ours"]), statistics.median(spent["theirs"]), best
+    pairs = [(timed(lambda: generate(case.ours, ids, 1))[0], theirs(best)) for _ in range(rounds)]
+    ours, others = (list(seconds) for seconds in zip(*pairs, strict=True))
+    return Row("first token, whole model", f"{case.name}, {length:,} tokens", f"transformers, {best}", ours, others)
 
 
-def line(row: Row) -> str:
-    """A row as it is printed."""
-    columns = []
-    for way in ("theirs", "eager", "compiled"):
-        low, middle, high = (1000 * q for q in statistics.quantiles(row.seconds[way], n=4))
-        columns.append(f"{middle:8.2f} {f'({low:.2f} - {high:.2f})':>17}")
-    goal = GOALS.get((row.batch, row.context))
-    verdict = "" if goal is None else f"goal {goal}: {'met' if row.ratio('compiled') >= goal else 'missed'}"
-    ours, theirs = row.bytes
-    return (
-        f"{row.name:>5} {row.batch:5} {row.context:7}  {'  '.join(columns)} {row.ratio('eager'):7.1f}"
-        f" {row.ratio('compiled'):9.1f}  {verdict:<16} {'yes' if row.same else 'no':>4}"
-        f" {ours / 1e6:8.2f} {theirs / 1e6:8.2f}  {row.how}"
-    )
-
-
-HEADER = (
-    f"{'model':>5} {'batch':>5} {'context':>7}  {'transformers, ms':^26}  {'ours, ms':^26}  {'compiled, ms':^26}"
-    f" {'ratio':>7} {'compiled':>9}  {'':16} {'same':>4} {'MB ours':>8} {'theirs':>8}  their best"
-)
-
-
-def plot(rows: list[Row], path: str) -> None:
-    """Ratio against context, one line for each model, batch and way."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.subplots()
-    for name, batch in dict.fromkeys((row.name, row.batch) for row in rows):
-        mine = [row for row in rows if (row.name, row.batch) == (name, batch)]
-        for way, style in (("compiled", "o-"), ("eager", "s:")):
-            label = f"{'lab' if name == 'lab' else f'width {name}'}, batch {batch}, {way}"
-            color = f"C{sorted({(r.name, r.batch) for r in rows}).index((name, batch))}"
-            axes.plot([r.context for r in mine], [r.ratio(way) for r in mine], style, color=color, label=label)
-    axes.set(xscale="log", yscale="log", xlabel="context, tokens", ylabel="times as fast as transformers' generate")
-    contexts, ratios = sorted({row.context for row in rows}), [1, 2, 5, 10, 20, 50]
-    axes.set_xticks(contexts, [str(n) if n < 1024 else f"{n // 1024}k" for n in contexts])
-    axes.set_yticks(ratios, map(str, ratios))
-    axes.minorticks_off()
-    axes.axhline(1, color="grey", linewidth=0.8)
-    axes.legend(fontsize=8)
-    figure.savefig(path, dpi=150)
-
-
-def on_a_gpu(length: int = 32768, batch: int = 16, repeats: int = 50) -> None:
+def on_a_gpu(length: int = 32768, batch: int = 16, repeats: int = 50) -> Row:
     """MLA decode of one layer with V2-Lite's widths in bf16, as a CUDA graph: bytes of cache read per second."""
     config = DeepSeekConfig.preset("v2-lite").replace(rope_scaling=None)
     layer = MultiHeadLatentAttention(config).to("cuda", torch.bfloat16).eval()
@@ -248,16 +212,18 @@ def on_a_gpu(length: int = 32768, batch: int = 16, repeats: int = 50) -> None:
         cache.length = length - 1
         layer(x, cache, absorb=True, rotary=rotary)
 
-    block = torch.empty(2**29, dtype=torch.uint8, device="cuda")
-    target = torch.empty_like(block)
-    copy = 2 * block.nbytes / graph_seconds(lambda: target.copy_(block), repeats)
-    read = cache.nbytes / graph_seconds(step, repeats)
-    print(f"{torch.cuda.get_device_name()}: a copy moves {copy / 1e9:.0f} GB/s, MLA decode reads {read / 1e9:.0f} GB/s "
-          f"of cache, {read / copy:.0%} (goal: 80 %)")  # fmt: skip
+    seconds, copy = graph_seconds(step, repeats), copy_rate(choose_device())
+    read = cache.nbytes / statistics.median(seconds)
+    note = (
+        f"Reads {read / 1e9:,.0f} GB/s of cache, {read / copy:.0%} of the {copy / 1e9:,.0f} GB/s that a copy moves "
+        "(goal: 80 %)."
+    )
+    name = f"V2-Lite's widths, batch {batch}, {length:,} tokens, bf16, a CUDA graph"
+    return Row("MLA decode on a GPU", name, "the rate of a copy", seconds, [], note)
 
 
-def graph_seconds(call, repeats: int) -> float:
-    """Median seconds of a call captured as a CUDA graph."""
+def graph_seconds(call, repeats: int) -> list[float]:
+    """Seconds of a call captured as a CUDA graph, each time it is replayed."""
     aside = torch.cuda.Stream()
     aside.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(aside):
@@ -275,43 +241,33 @@ def graph_seconds(call, repeats: int) -> float:
         end.record()
         end.synchronize()
         times.append(start.elapsed_time(end) / 1000)
-    return statistics.median(times)
+    return times
 
 
 @torch.inference_mode()
-def main() -> None:
-    """Measure, print, draw."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="the lab's model alone, up to 1k tokens")
-    parser.add_argument("--all", action="store_true", help="also 8 sequences of 16k tokens, and width 512")
-    parser.add_argument("--plot", metavar="FILE", help="draw ratio against context")
-    options = parser.parse_args()
+def rows(rounds: int = 7, tiny: bool = False, everything: bool = False) -> Iterator[Row]:
+    """For each model and batch size: rows of writing after contexts, and of the first token after prompts."""
     transformers_logging.set_verbosity_error()
-    names = ["lab"] if options.quick else ["lab", "256", "512"] if options.all else ["lab", "256"]
-    contexts = [128, 1024] if options.quick else [128, 1024, 4096, 16384]
-    rounds, budget = (5, 1.5) if options.quick else (7, 4.0)
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {rounds} rounds, medians (quartiles)")
-    rows, firsts = [], []
-    print(HEADER)
+    names = ["lab"] if tiny else ["lab", "256", "512"] if everything else ["lab", "256"]
     for name in names:
-        for batch in (1, 8):
+        for batch in (1,) if tiny else (1, 8):
             case = Case(name, batch)
-            for length in contexts:
-                if batch * length > 8 * 4096 and not options.all:
-                    print(f"{name:>5} {batch:5} {length:7}  left out: seconds per token there; --all measures it")
-                    continue
-                rows.append(measure(case, length, rounds, budget))
-                print(line(rows[-1]), flush=True)
-                if batch * length <= (8192 if not options.quick else 1024):
-                    firsts.append((name, batch, length, *first_token(case, length, 9 if batch * length <= 2048 else 3)))
-            print(f"      compiled in {case.step.seconds:.0f} s", flush=True)
-    print("\nTime to the first token, ms: model, batch, prompt, ours, transformers, ratio, their best")
-    for name, batch, length, ours, theirs, best in firsts:
-        print(f"{name:>5} {batch:5} {length:7} {1000 * ours:9.1f} {1000 * theirs:9.1f} {theirs / ours:6.2f}  {best}")
-    if options.plot:
-        plot(rows, options.plot)
+            for length in (16,) if tiny else CONTEXTS:
+                tokens = batch * length
+                if tokens <= 8 * 4096 or everything:
+                    yield writing(case, length, rounds)
+                if tokens <= 8192:
+                    yield first_token(case, length, 9 if tokens <= 2048 else 3)
     if torch.cuda.is_available():
-        on_a_gpu()
+        yield on_a_gpu()
+
+
+def main() -> None:
+    """Read the command line."""
+    arguments = parser(__doc__, rounds=7)
+    arguments.add_argument("--all", action="store_true", help="also 8 sequences of 16k tokens, and width 512")
+    options = arguments.parse_args()
+    report(rows(options.rounds, options.tiny, options.all), options)
 
 
 if __name__ == "__main__":

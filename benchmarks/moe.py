@@ -5,22 +5,27 @@
 Same weights, same tokens; the ways take turns in one process; medians. Training is forward and backward of one layer on
 random tokens. Decoding is a few tokens through a stack of such layers, as many as it takes that the weights (256 MB)
 don't stay in the processor's cache: in a real model they don't either, since every layer has its own. `batched_mm`
-copies the weights of every row, so it is left out of training where that would need more than 6 GB.
+copies the weights of every row, so it is left out of training where that would need more than 6 GB. A way that takes
+three times the best one's time is tried and not repeated. On a GPU all compute in bf16, and the notes have the share of
+the card's measured matrix rate (training) and of its copy rate (decoding, which reads the chosen experts' weights).
 """
 
-import argparse
+import statistics
+from collections.abc import Iterator
 
 import torch
+from card import copy_rate, matrix_rate, work_dtype
+from rows import Row, against_best, difference, main, race
 from torch import nn
 from transformers import DeepseekV3Config
 from transformers.models.deepseek_v3.modeling_deepseek_v3 import DeepseekV3MoE
 
 from deepseek_lab import DeepSeekConfig
-from deepseek_lab.course.measure import interleaved_medians
 from deepseek_lab.course.setup import choose_device
 from deepseek_lab.moe import DeepSeekMoE
 
 SIZES = [(256, 16, 2, 256, 2048), (512, 64, 6, 192, 2048), (1024, 128, 8, 256, 1024)]  # M, E, K, F, training tokens
+TINY = [(32, 4, 2, 16, 8)]
 PEERS = ("eager", "grouped_mm", "batched_mm")
 STACK_BYTES = 256e6
 
@@ -33,11 +38,11 @@ def pair(size: tuple, device: torch.device) -> tuple[nn.Module, nn.Module, Deeps
         n_group=1, topk_group=1, n_shared_experts=1,
     )  # fmt: skip
     config._experts_implementation = "eager"
-    theirs = DeepseekV3MoE(config).to(device)
+    theirs = DeepseekV3MoE(config).to(device, work_dtype(device))
     theirs.experts.config = config
     for parameter in theirs.parameters():
         nn.init.normal_(parameter, std=parameter.shape[-1] ** -0.5)
-    ours = DeepSeekMoE.from_config(DeepSeekConfig.from_hf(config)).to(device)
+    ours = DeepSeekMoE.from_config(DeepSeekConfig.from_hf(config)).to(device, work_dtype(device))
     ours.load_state_dict(theirs.state_dict())
     return ours, theirs, config
 
@@ -58,45 +63,67 @@ def ways(pairs: list, x: torch.Tensor, peers: list[str], backward: bool) -> dict
     return {name: (lambda name=name: run(name)) for name in ["ours", *peers]}
 
 
-def report(label: str, alternatives: dict, rounds: int) -> None:
-    """One line of the table: milliseconds, the ratio to the best peer, and the largest difference from eager."""
+def compare(group: str, case: str, alternatives: dict, rounds: int, share=None) -> Row:
+    """The row of one case. `share`: the note on what part of the device's rate so many seconds are."""
     expected = alternatives["eager"]().detach()
-    errors = [(way().detach() - expected).abs().max() / expected.abs().max() for way in alternatives.values()]
-    ms = {name: 1000 * seconds for name, seconds in interleaved_medians(alternatives, rounds=rounds).items()}
-    ratio = min(ms[name] for name in PEERS if name in ms) / ms["ours"]
-    columns = [f"{ms[name]:11.2f}" if name in ms else f"{'too large':>11}" for name in ("ours", *PEERS)]
-    print(f"{label:40}", *columns, f"{ratio:7.2f} x {max(errors).item():10.1e}", flush=True)
+    error = max(difference(way, expected) for name, way in alternatives.items() if name != "eager")
+    assert error < (1e-5 if choose_device().type == "cpu" else 5e-2), f"not the same layer: {error}"
+    seconds, left_out = race(alternatives, rounds)
+    notes = [left_out] if left_out else []
+    if share:
+        notes.insert(0, share(statistics.median(seconds["ours"])))
+    return against_best(group, case, seconds, "transformers", " ".join(notes))
 
 
-def main() -> None:
-    """Measure every size, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=9)
-    rounds, device = parser.parse_args().rounds, choose_device()
+def training(size: tuple, pairs: list, rounds: int, device: torch.device) -> Row:
+    """Forward and backward of one layer."""
+    hidden, experts, k, width, tokens = size
+    copied = 4 * tokens * k * 3 * hidden * width
+    peers = [name for name in PEERS if name != "batched_mm" or copied < 6e9]
+    x = torch.randn(1, tokens, hidden, device=device, dtype=work_dtype(device))
+    operations = 6 * tokens * (3 * hidden * width * (k + 1) + experts * hidden)  # the shared expert is as wide
+
+    def share(seconds: float) -> str:
+        return f"{operations / seconds / matrix_rate(device):.0%} of the rate of large matrix products."
+
+    case = f"hidden {hidden}, {experts} experts, {k} each, {tokens:,} tokens"
+    row = compare("MoE layer, training", case, ways(pairs, x, peers, backward=True), rounds, share)
+    for ours, theirs, _ in pairs:  # gradients would take as much memory again
+        ours.zero_grad()
+        theirs.zero_grad()
+    return row
+
+
+@torch.inference_mode()
+def decoding(size: tuple, few: int, pairs: list, rounds: int, device: torch.device) -> Row:
+    """A few tokens through a stack of layers."""
+    hidden, experts, k, width, _ = size
+    x = torch.randn(1, few, hidden, device=device, dtype=work_dtype(device))
+    element = x.element_size()
+
+    def share(seconds: float) -> str:
+        """Counts each layer's shared and chosen experts once, as one token reads them."""
+        read = len(pairs) * 3 * hidden * width * (k + 1) * element
+        return f"Reads weights at {read / seconds / copy_rate(device):.0%} of the rate of a copy."
+
+    case = f"hidden {hidden}, {experts} experts, {k} each, {few} token{'s' * (few > 1)}, {len(pairs)} layers"
+    alternatives = ways(pairs, x, list(PEERS), backward=False)
+    return compare("MoE layer, decoding", case, alternatives, rounds, share if few == 1 else None)
+
+
+def rows(rounds: int = 9, tiny: bool = False) -> Iterator[Row]:
+    """Rows for every size: one of training, four of decoding."""
     torch.manual_seed(0)
-    print("decode n x L: n tokens through L layers")
-    print(f"torch {torch.__version__}, {device.type}, {torch.get_num_threads()} threads, medians, milliseconds")
-    names = (f"{name:>11}" for name in ("ours", *PEERS))
-    print(f"{'':40}", *names, f"{'best / ours':>9} {'difference':>10}")
-    for size in SIZES:
-        hidden, experts, k, width, tokens = size
-        shape = f"M {hidden}, {experts} experts, K {k}"
-        layer_bytes = 4 * experts * 3 * hidden * width
-        copied = 4 * tokens * k * 3 * hidden * width
+    device = choose_device()
+    for size in TINY if tiny else SIZES:
+        hidden, experts, _, width, _ = size
         pairs = [pair(size, device)]
-        fits = [name for name in PEERS if name != "batched_mm" or copied < 6e9]
-        x = torch.randn(1, tokens, hidden, device=device)
-        report(f"{shape}, train {tokens}", ways(pairs, x, fits, backward=True), rounds)
-        for ours, theirs, _ in pairs:  # gradients would take as much memory again
-            ours.zero_grad()
-            theirs.zero_grad()
-        pairs += [pair(size, device) for _ in range(int(STACK_BYTES / layer_bytes))]
-        with torch.inference_mode():
-            for few in (1, 2, 4, 8):
-                x = torch.randn(1, few, hidden, device=device)
-                label = f"{shape}, decode {few} x {len(pairs)}"
-                report(label, ways(pairs, x, list(PEERS), backward=False), rounds)
+        yield training(size, pairs, rounds, device)
+        layer_bytes = 4 * experts * 3 * hidden * width
+        pairs += [pair(size, device) for _ in range(1 if tiny else int(STACK_BYTES / layer_bytes))]
+        for few in (1,) if tiny else (1, 2, 4, 8):
+            yield decoding(size, few, pairs, rounds, device)
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, rows, rounds=9)

@@ -4,25 +4,29 @@
 
 Same weights and cache contents; V3.2's widths of latent, head, indexer and top-k (2,048), with 16 heads and a hidden
 width of 2,048, so that the masked form fits a small machine: it makes every key and value of every head at each step.
-The ways take turns in one process; medians. `dense` is our absorbed MLA over all tokens, none of them scored.
+The ways take turns in one process; medians. The note has our absorbed MLA over all tokens, none of them scored.
 """
 
-import argparse
+import statistics
+from collections.abc import Iterator
 
 import torch
+from rows import Row, against_best, difference, main, milliseconds
 from transformers import DeepseekV32Config, DynamicCache
 from transformers.models.deepseek_v32.modeling_deepseek_v32 import DeepseekV32Attention, DeepseekV32RotaryEmbedding
 
 from deepseek_lab import DeepSeekConfig
 from deepseek_lab.attention.sparse_latent import SparseLatentAttention
-from deepseek_lab.course.measure import interleaved_medians
+from deepseek_lab.course.measure import interleaved_seconds
 from deepseek_lab.course.setup import choose_device
 
+LENGTHS = (4096, 8192, 16384, 32768)
 
-def official_config() -> DeepseekV32Config:
+
+def official_config(tiny: bool = False) -> DeepseekV32Config:
     """V3.2's attention with 16 heads and plain RoPE."""
     config = DeepseekV32Config(
-        hidden_size=2048, num_hidden_layers=1, num_attention_heads=16, num_key_value_heads=16,
+        hidden_size=256 if tiny else 2048, num_hidden_layers=1, num_attention_heads=16, num_key_value_heads=16,
         rope_parameters={"rope_type": "default", "rope_theta": 1e4},
     )  # fmt: skip
     config._attn_implementation = "sdpa"
@@ -72,24 +76,19 @@ def ways(config, length: int, device: torch.device) -> dict:
 
 
 @torch.inference_mode()
-def main() -> None:
-    """Measure every context length, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    rounds, device = parser.parse_args().rounds, choose_device()
-    print(f"torch {torch.__version__}, {device.type}, {torch.get_num_threads()} threads, medians of {rounds} rounds")
-    print("  cached   gathered ms   dense ms   masked (transformers) ms   gathered is faster by   difference")
-    for length in (4096, 8192, 16384, 32768):
-        alternatives = ways(official_config(), length, device)
-        expected = alternatives["masked"]()
-        error = ((alternatives["gathered"]() - expected).abs().max() / expected.abs().max()).item()
-        assert error < 1e-5, f"not the same attention: {error}"
-        ms = {name: s * 1000 for name, s in interleaved_medians(alternatives, rounds=rounds).items()}
-        print(
-            f"{length:8} {ms['gathered']:13.2f} {ms['dense']:10.2f} {ms['masked']:26.2f}"
-            f" {ms['masked'] / ms['gathered']:21.1f} x {error:12.1e}"
-        )
+def rows(rounds: int = 5, tiny: bool = False) -> Iterator[Row]:
+    """A row for each number of cached tokens: seconds of a step."""
+    device = choose_device()
+    for length in (64,) if tiny else LENGTHS:
+        alternatives = ways(official_config(tiny), length, device)
+        error = difference(alternatives["gathered"], alternatives["masked"]())
+        assert error < (1e-5 if device.type == "cpu" else 1e-4), f"not the same attention: {error}"
+        seconds = interleaved_seconds(alternatives, rounds=rounds)
+        dense = milliseconds(statistics.median(seconds.pop("dense")))
+        note = f"Our MLA over all tokens {dense}. Both compute the same to {error:.0e}."
+        case = f"{length:,} tokens cached"
+        yield against_best("sparse attention layer, decoding", case, seconds, "transformers", note, ours="gathered")
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, rows, rounds=5)

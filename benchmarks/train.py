@@ -10,17 +10,20 @@ memory and time. On a GPU both run in bf16 by autocast, and the share of the car
 """
 
 import argparse
+import statistics
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
+from card import matrix_rate
+from rows import Row, against_best, parser, report
 from torch import Tensor, nn
 from transformers import DeepseekV3Config, DeepseekV3ForCausalLM
 
 from deepseek_lab import DeepSeekConfig
-from deepseek_lab.course.measure import interleaved_medians
+from deepseek_lab.course.measure import interleaved_seconds
 from deepseek_lab.course.setup import choose_device
 from deepseek_lab.model.decoder import DeepSeekForCausalLM
 from deepseek_lab.training.cross_entropy import head_cross_entropy
@@ -30,8 +33,9 @@ WIDE = LAB.replace(
     hidden_size=512, num_attention_heads=8, q_lora_rank=192, kv_lora_rank=128, intermediate_size=1536,
     moe_intermediate_size=256, n_routed_experts=16,
 )  # fmt: skip
-SIZES = {"lab": LAB, "hidden 512": WIDE}
+SIZES = {"the lab's size": LAB, "hidden 512": WIDE}
 BATCH, LENGTH = 8, 256
+TINY = {"tiny": LAB.replace(num_hidden_layers=2)}
 PEERS = ("grouped_mm", "eager")
 
 
@@ -87,25 +91,24 @@ def models(config: DeepSeekConfig, which: list[str], device: torch.device) -> di
     return found
 
 
-def speed(rounds: int, compiled: bool) -> None:
-    """Print tokens per second for each size."""
+def rows(rounds: int = 15, tiny: bool = False, compiled: bool = False) -> Iterator[Row]:
+    """A row for each size: seconds of a training step."""
     device = choose_device()
-    name = torch.cuda.get_device_name() if device.type == "cuda" else f"{torch.get_num_threads()} threads"
-    print(f"{device.type}, {name}; {BATCH} windows of {LENGTH} tokens; medians of {rounds}")
-    for size, config in SIZES.items():
+    batch, length = (2, 32) if tiny else (BATCH, LENGTH)
+    for size, config in (TINY if tiny else SIZES).items():
         torch.manual_seed(1)
-        windows = torch.randint(config.vocab_size, (BATCH, LENGTH + 1), device=device)
+        windows = torch.randint(config.vocab_size, (batch, length + 1), device=device)
         pairs = models(config, ["ours", *PEERS], device)
         steps = {name: stepper(*pair, windows, compiled) for name, pair in pairs.items()}
         losses = {name: step() for name, step in steps.items()}
         spread = max(losses.values()) - min(losses.values())
         assert spread < (1e-5 if device.type == "cpu" else 1e-2) * losses["ours"], f"not the same model: {losses}"
-        seconds = interleaved_medians(steps, rounds=rounds, warmup=3)
-        best = min(PEERS, key=seconds.get)
-        rates = ", ".join(f"{name} {windows[:, 1:].numel() / seconds[name]:,.0f}" for name in steps)
-        print(f"{size}: tokens/s {rates}; {seconds[best] / seconds['ours']:.2f} times {best}")
-        share = product_flops(pairs["ours"][0], config) * windows[:, 1:].numel() / seconds["ours"] / matrix_rate(device)
-        print(f"    {share:.0%} of the rate of large matrix products on this device")
+        seconds = interleaved_seconds(steps, rounds=rounds, warmup=1 if tiny else 3)
+        rate = batch * length / statistics.median(seconds["ours"])
+        share = product_flops(pairs["ours"][0], config) * rate / matrix_rate(device)
+        note = f"{rate:,.0f} tokens/s, {share:.0%} of the rate of large matrix products on this device."
+        case = f"{size}, {batch} windows of {length} tokens" + ", compiled" * compiled
+        yield against_best("training step, whole model", case, seconds, "transformers", note)
 
 
 def product_flops(model: nn.Module, config: DeepSeekConfig) -> float:
@@ -113,13 +116,6 @@ def product_flops(model: nn.Module, config: DeepSeekConfig) -> float:
     used = config.num_experts_per_tok / config.n_routed_experts
     weights = sum(p.numel() * (used if ".experts." in n else 1) for n, p in model.named_parameters() if p.dim() > 1)
     return 6 * (weights - config.vocab_size * config.hidden_size)  # the embedding is a look-up
-
-
-def matrix_rate(device: torch.device) -> float:
-    """Operations per second of a large product, in the dtype that the step computes in."""
-    size, dtype = (2048, torch.float32) if device.type == "cpu" else (8192, torch.bfloat16)
-    a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
-    return 2 * size**3 / interleaved_medians({"product": lambda: a @ b})["product"]
 
 
 def peak(size: str, name: str) -> None:
@@ -150,18 +146,17 @@ def memory() -> None:
 
 def main() -> None:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--compile", action="store_true")
-    parser.add_argument("--memory", action="store_true")
-    parser.add_argument("--peak", nargs=2, metavar=("SIZE", "MODEL"), help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    arguments = parser(__doc__, rounds=15)
+    arguments.add_argument("--compile", action="store_true")
+    arguments.add_argument("--memory", action="store_true")
+    arguments.add_argument("--peak", nargs=2, metavar=("SIZE", "MODEL"), help=argparse.SUPPRESS)
+    options = arguments.parse_args()
     if options.peak:
         peak(*options.peak)
     elif options.memory:
         memory()
     else:
-        speed(options.rounds, options.compile)
+        report(rows(options.rounds, options.tiny, options.compile), options)
 
 
 if __name__ == "__main__":

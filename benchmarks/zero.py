@@ -1,29 +1,32 @@
 """One training step on N ranks: our ZeRO stages beside PyTorch's DDP and FSDP2 and DeepSpeed's stages.
 
-    python benchmarks/zero.py                    # 2 ranks on this machine
+    python benchmarks/zero.py                    # 2 ranks on this machine's processor
     python benchmarks/zero.py --ranks 4 --rounds 11
-    python benchmarks/zero.py --offload          # a GPU: 1.1B parameters in bf16, with and without offloading
 
 Same model, same text, same optimizer, in the same processes: in each round every engine makes one step, one after the
-other, and the slowest rank counts. Medians over the rounds, and the ratio to DDP's, round by round. Losses must agree.
+other, and the slowest rank counts. Losses must agree. On a GPU, also 1.1B parameters in bf16 there, with and without
+the optimizer's state on the host: seconds and peak memory.
 """
 
-import argparse
+import json
 import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from functools import partial
-from importlib.util import find_spec
+from pathlib import Path
 
 import torch
 import torch.distributed as dist
+from rows import Row, parser, report
 
 from deepseek_lab import DeepSeekConfig, DeepSeekForCausalLM
 from deepseek_lab.training.corpus import python_corpus
 from deepseek_lab.training.data import PackedWindows
-from deepseek_lab.training.engines import make_engine
+from deepseek_lab.training.engines import CompilerMissing, DeepSpeedMissing, make_engine
 from deepseek_lab.training.launch.worker import next_token_loss
 from deepseek_lab.training.zero import zero
 
@@ -35,7 +38,18 @@ LARGE = CONFIG.replace(
     hidden_size=2048, num_hidden_layers=16, intermediate_size=5632, moe_intermediate_size=1024, num_attention_heads=16,
     q_lora_rank=768, kv_lora_rank=512, qk_nope_head_dim=64, qk_rope_head_dim=32, v_head_dim=64,
 )  # fmt: skip
-PEERS = {1: "deepspeed 1", 2: "deepspeed 2", 3: "deepspeed 3"}
+TINY = DeepSeekConfig.preset("lab").replace(num_hidden_layers=2)
+BATCH, LENGTH = 2, 128  # windows of a rank
+AGREE = 1e-3  # losses of the first six steps
+ENGINES = {
+    **{name: (name, None) for name in ("ddp", "zero1", "zero2", "zero3", "fsdp2")},
+    **{f"deepspeed{n}": ("deepspeed", {"zero_optimization": {"stage": n}}) for n in (1, 2, 3)},
+}
+WHO = {"ddp": "PyTorch, DDP", "fsdp2": "PyTorch, FSDP2"} | {f"deepspeed{n}": f"DeepSpeed, stage {n}" for n in (1, 2, 3)}
+PAIRS = (
+    ("zero1", "deepspeed1"), ("zero2", "deepspeed2"), ("zero3", "deepspeed3"), ("zero3", "fsdp2"),
+    ("zero1", "ddp"), ("zero2", "ddp"), ("zero3", "ddp"),
+)  # fmt: skip
 
 
 def adamw(groups):
@@ -43,26 +57,28 @@ def adamw(groups):
     return torch.optim.AdamW(groups, lr=1e-3)
 
 
-def engines() -> dict:
-    """A name and an engine each, all of the same weights."""
-    kinds = {"ddp": ("ddp", None), "zero1": ("zero1", None), "zero2": ("zero2", None), "zero3": ("zero3", None)}
-    kinds["fsdp2"] = ("fsdp2", None)
-    if find_spec("deepspeed"):
-        kinds |= {name: ("deepspeed", {"zero_optimization": {"stage": stage}}) for stage, name in PEERS.items()}
-    made = {}
-    for name, (kind, options) in kinds.items():
+def engines(config: DeepSeekConfig, tiny: bool) -> tuple[dict, dict[str, str]]:
+    """A name and an engine each, all of the same weights; and why there is none, for those that can't be made."""
+    made, missing = {}, {}
+    for name, (kind, options) in ENGINES.items():
+        if tiny and kind == "deepspeed":
+            missing[name] = "its import alone takes longer than tiny sizes may"
+            continue
         torch.manual_seed(0)
-        made[name] = make_engine(kind, DeepSeekForCausalLM(CONFIG), adamw, clip=1.0, options=options)
-    return made
+        try:
+            made[name] = make_engine(kind, DeepSeekForCausalLM(config), adamw, clip=1.0, options=options)
+        except (DeepSpeedMissing, CompilerMissing) as error:
+            missing[name] = str(error)
+    return made, missing
 
 
-def compare(rounds: int, batch: int, length: int) -> None:
-    """What every rank does."""
+def compare(rounds: int, tiny: bool, results: Path) -> None:
+    """What every rank does. Rank 0 writes `results`."""
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // int(os.environ["WORLD_SIZE"])))
     dist.init_process_group("gloo")
-    rank, ranks = dist.get_rank(), dist.get_world_size()
-    windows, made = PackedWindows(python_corpus().train, length, batch * ranks), engines()
-    parameters = sum(p.numel() for p in DeepSeekForCausalLM(CONFIG).parameters())
+    rank, ranks, config = dist.get_rank(), dist.get_world_size(), TINY if tiny else CONFIG
+    windows = PackedWindows(python_corpus().train, 16 if tiny else LENGTH, BATCH * ranks)
+    made, missing = engines(config, tiny)
     seconds, losses = {name: [] for name in made}, {name: [] for name in made}
     for number in range(rounds + 2):
         mine = [windows.batch_at(number).chunk(ranks)[rank]]
@@ -76,66 +92,81 @@ def compare(rounds: int, batch: int, length: int) -> None:
             if number >= 2:  # the first two warm up
                 seconds[name].append(took.item())
     if rank == 0:
-        _print(parameters, ranks, batch, length, seconds, losses)
+        apart = max(abs(a - b) for own in losses.values() for a, b in zip(own[:6], losses["ddp"][:6], strict=True))
+        parameters = sum(p.numel() for p in DeepSeekForCausalLM(config).parameters())
+        found = {"seconds": seconds, "missing": missing, "apart": apart, "parameters": parameters, "ranks": ranks}
+        results.write_text(json.dumps(found), encoding="utf-8")
     dist.barrier()
     dist.destroy_process_group()
 
 
-def _print(parameters: int, ranks: int, batch: int, length: int, seconds: dict, losses: dict) -> None:
-    apart = max(abs(a - b) for values in losses.values() for a, b in zip(values[:6], losses["ddp"][:6], strict=True))
-    print(f"{parameters / 1e6:.1f}M parameters, {ranks} ranks, {batch} windows of {length} tokens each, fp32, clipped")
-    print(f"losses of the first six steps agree to {apart:.1e}\n\n| engine | ms per step | to DDP | spread of it |")
-    print("|---|---|---|---|")
-    for name, values in seconds.items():
-        ratios = sorted(a / b for a, b in zip(values, seconds["ddp"], strict=True))
-        low, high = ratios[len(ratios) // 4], ratios[-1 - len(ratios) // 4]
-        median = statistics.median(values) * 1e3
-        print(f"| {name} | {median:.0f} | {statistics.median(ratios):.2f} | {low:.2f} to {high:.2f} |")
+def run_ranks(rounds: int, tiny: bool, ranks: int) -> dict:
+    """Start the ranks, and wait for what they found."""
+    with tempfile.TemporaryDirectory() as folder:
+        results = Path(folder) / "results.json"
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
+        command += [__file__, "--rounds", str(rounds), "--results", str(results), *["--tiny"] * tiny]
+        # With a GPU in sight DeepSpeed would take it, and the others not.
+        ended = subprocess.run(command, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""}).returncode
+        if ended:
+            raise RuntimeError(f"the ranks ended with code {ended}; what they said stands above")
+        return json.loads(results.read_text(encoding="utf-8"))
 
 
-def offloading(rounds: int, batch: int, length: int) -> None:
-    """On one GPU: peak memory and step time, with and without the optimizer's state on the host."""
-    if not torch.cuda.is_available():
-        raise SystemExit("--offload compares the memory of a GPU, and there is none here")
-    windows = PackedWindows(python_corpus().train, length, batch)
-    print("| stage | offload | peak GiB on the GPU | s per step | parameters |\n|---|---|---|---|---|")
-    for stage in (2, 3):
-        for offload in (False, True):
-            torch.manual_seed(0)
-            with torch.device("cuda"):
-                model = DeepSeekForCausalLM(LARGE)
-            parameters = sum(p.numel() for p in model.parameters())
-            engine = zero(model, stage, partial(torch.optim.AdamW, lr=1e-4), dtype=torch.bfloat16, offload=offload)
-            torch.cuda.empty_cache()
-            torch.cuda.reset_peak_memory_stats()
-            seconds = []
-            for step in range(rounds):
-                begun = time.perf_counter()
-                engine.step([windows.batch_at(step).cuda()], next_token_loss)
-                torch.cuda.synchronize()
-                seconds.append(time.perf_counter() - begun)
-            peak, median = torch.cuda.max_memory_allocated() / 2**30, statistics.median(seconds[2:])
-            print(f"| {stage} | {offload} | {peak:.2f} | {median:.2f} | {parameters / 1e9:.2f}B |", flush=True)
-            del engine, model
-            torch.cuda.empty_cache()
+def rows(rounds: int = 9, tiny: bool = False, ranks: int = 2) -> Iterator[Row]:
+    """A row for each of our stages and each engine that it is compared with: seconds of a step."""
+    found = run_ranks(rounds, tiny, ranks)
+    assert found["apart"] < AGREE, f"not the same training: losses differ by {found['apart']}"
+    seconds, size = found["seconds"], f"{found['parameters'] / 1e6:.1f}M parameters, {found['ranks']} ranks"
+    for ours, theirs in PAIRS:
+        group, name = "ZeRO, training step", f"stage {ours[-1]}, {size}"
+        if theirs in found["missing"]:
+            yield Row(group, name, WHO[theirs], [], [], f"Not measured: {found['missing'][theirs]}.")
+            continue
+        note = f"Losses of the first six steps agree to {found['apart']:.0e}."
+        if theirs == "ddp":
+            note = "DDP shards nothing: each rank keeps all of the optimizer's state."
+        yield Row(group, name, WHO[theirs], seconds[ours], seconds[theirs], note)
+    if torch.cuda.is_available() and not tiny:
+        for stage in (2, 3):
+            for offload in (False, True):
+                yield on_a_gpu(stage, offload, rounds)
+
+
+def on_a_gpu(stage: int, offload: bool, rounds: int) -> Row:
+    """Peak memory and step time of a large model, with or without the optimizer's state on the host."""
+    windows = PackedWindows(python_corpus().train, LENGTH, BATCH)
+    torch.manual_seed(0)
+    with torch.device("cuda"):
+        model = DeepSeekForCausalLM(LARGE)
+    parameters = sum(p.numel() for p in model.parameters())
+    engine = zero(model, stage, partial(torch.optim.AdamW, lr=1e-4), dtype=torch.bfloat16, offload=offload)
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    seconds = []
+    for step in range(rounds + 2):
+        begun = time.perf_counter()
+        engine.step([windows.batch_at(step).cuda()], next_token_loss)
+        torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - begun)
+    peak = torch.cuda.max_memory_allocated() / 2**30
+    del engine, model
+    torch.cuda.empty_cache()
+    name = f"stage {stage}, {parameters / 1e9:.2f}B parameters, bf16, state on the {'host' if offload else 'GPU'}"
+    note = f"Peak {peak:.2f} GiB on the GPU, {statistics.median(seconds[2:]):.2f} s."
+    return Row("ZeRO on a GPU, training step", name, "", seconds[2:], [], note)
 
 
 def main() -> None:
     """Start the ranks, or be one."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--ranks", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--batch", type=int, default=2, help="windows per rank")
-    parser.add_argument("--length", type=int, default=128)
-    parser.add_argument("--offload", action="store_true")
-    given = parser.parse_args()
-    if given.offload:
-        offloading(given.rounds, given.batch, given.length)
-    elif "RANK" in os.environ:
-        compare(given.rounds, given.batch, given.length)
+    arguments = parser(__doc__, rounds=9)
+    arguments.add_argument("--ranks", type=int, default=2)
+    arguments.add_argument("--results", type=Path, help="where rank 0 writes: given by this script to its ranks")
+    options = arguments.parse_args()
+    if options.results:
+        compare(options.rounds, options.tiny, options.results)
     else:
-        command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(given.ranks)]
-        raise SystemExit(subprocess.run([sys.executable, *command, *sys.argv]).returncode)
+        report(rows(options.rounds, options.tiny, options.ranks), options)
 
 
 if __name__ == "__main__":

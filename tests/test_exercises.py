@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 import torch
 
@@ -182,6 +183,10 @@ def test_the_learners_own_line_is_quoted():
         ((1, 2, 3), (1, 2), "expected 2 results, yours has 3"),
         ((1, 3), (1, 2), "in result 2, your number is 3, expected 2"),
         ("x", "y", "your answer is 'x', expected 'y'"),
+        (1e-9, 0, "your number is 1e-09, expected 0"),
+        (torch.tensor([1, 3]), (1, 2), "in result 2, your number is 3, expected 2"),
+        (np.array([1.0, 9.0]), torch.tensor([1.0, 3.0]), "50% of the values differ, most at [1]"),
+        (np.array(["a"]), 12, "expected a number, but yours is a ndarray"),
     ],
 )
 def test_first_difference_in_words(answer, expected, words):
@@ -199,6 +204,11 @@ def test_first_difference_in_words(answer, expected, words):
         (torch.tensor([1.0, -torch.inf]), torch.tensor([1.0, -torch.inf])),
         (torch.tensor([True, False]), torch.tensor([True, False])),
         (float("inf"), float("inf")),
+        (np.array([1.0, 2.0]), torch.tensor([1.0, 2.0])),
+        (np.array([2]), 2),
+        (np.array([1, 2]), (1, 2)),
+        (torch.tensor([1, 2]), (1, 2)),
+        (-1e-15, 0),
     ],
 )
 def test_equal_answers_have_no_difference(answer, expected):
@@ -222,18 +232,31 @@ def test_right_answers_in_another_way_are_accepted():
     assert moe.moe_parameters.verdict(lambda *sizes: list(moe.moe_parameters.reference(*sizes))).startswith("correct")
 
 
-def test_progress_is_kept(capsys):
-    progress.record("share_keys")
-    progress.record("absorb_scores")
-    progress.record("share_keys")
-    assert progress.solved() == {"share_keys", "absorb_scores"}
-    attention.progress()
-    assert capsys.readouterr().out == "2 of 4 solved. Left: mla_cache_bytes, expanding_pays.\n"
+def test_the_inputs_of_a_failure_are_named():
+    def no_guard(predicted, expected):
+        return question_answering.overlap.reference(predicted, expected) if expected else 1 / len(predicted)
+
+    def some(best, nowhere, threshold):
+        return int(best.argmax()) if best.max() - nowhere.min() > threshold else None
+
+    verdict = question_answering.verdict.verdict(some)
+    assert "For best=[2, 5], nowhere=[8, 6], threshold=0.0, your function returned nothing." in verdict
+    stopped = question_answering.overlap.verdict(no_guard)
+    assert "For predicted=[], expected=[], your function stopped with ZeroDivisionError: division by zero" in stopped
+    assert "For k of shape (" in attention.share_keys.verdict(lambda k, n: 1 / 0)
 
 
-def test_progress_without_a_place_to_write_lasts_for_the_session(tmp_path, monkeypatch):
-    blocked = tmp_path / "file"
-    blocked.write_text("not a folder")
-    monkeypatch.setenv("XDG_DATA_HOME", str(blocked))
-    progress.record("share_keys")
-    assert progress.solved() == {"share_keys"}
+def test_a_threshold_or_a_product_that_is_left_out_is_noticed():
+    ignored = question_answering.verdict.verdict(
+        lambda best, nowhere, threshold: int(best.argmax()) if best.max() > nowhere.min() else -1
+    )
+    assert "threshold=2.0, your number is 1, expected -1. The best span has to be better by more than" in ignored
+    pairs = [(0, 0), (1, 1), (2, 2)]
+    added = question_answering.best_span.verdict(
+        lambda start, end, longest: (
+            max(pairs, key=lambda p: start[p[0]] + end[p[1]])
+            if longest == 1 and len(start) == 3
+            else question_answering.best_span.reference(start, end, longest)
+        )
+    )
+    assert added.endswith("Probabilities that both have to hold are multiplied. It is logits that are added.")

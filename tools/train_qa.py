@@ -26,7 +26,7 @@ from deepseek_lab.applications.qa.training import QAHistory, QARecipe, train_qa
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = {
     "first": QARecipe(rounds=500),
-    "second": QARecipe(rounds=960, begin=2, mixed=0, decay=0.85, seed=1),
+    "second": QARecipe(rounds=896, begin=2, mixed=0, decay=0.85, seed=1),
 }
 TOKENIZER_EXAMPLES = 12_000
 SHAPE = DeepSeekConfig(

@@ -2,17 +2,22 @@
 
 import math
 
+import numpy as np
 import torch
 
 TOLERANCE = 1e-5  # largest error over largest value, as everywhere in the course
+ROUNDING = 1e-12  # largest error of a number that should be 0
 
 
 def first_difference(answer: object, expected: object) -> str | None:
     """None when `answer` is right, else a sentence about the first thing that is not.
 
     Numbers count as equal whatever their type (3, 3.0, a tensor that holds 3); tensors must agree in shape, and in
-    value to a relative 1e-5. The dtype is not compared, so a float64 answer is as good as a float32 one.
+    value to a relative 1e-5. The dtype is not compared, so a float64 answer is as good as a float32 one. An array of
+    NumPy is as good as a tensor, and several numbers in one tensor are as good as a tuple of them.
     """
+    if isinstance(answer, np.ndarray) and answer.dtype.kind in "biuf" and answer.itemsize <= 8:
+        answer = torch.from_numpy(np.array(answer))  # a copy: an array that can't be written to would warn
     if isinstance(expected, tuple):
         return _tuple_difference(answer, expected)
     if isinstance(expected, torch.Tensor):
@@ -25,6 +30,8 @@ def first_difference(answer: object, expected: object) -> str | None:
 
 
 def _tuple_difference(answer: object, expected: tuple) -> str | None:
+    if isinstance(answer, torch.Tensor) and answer.dim() == 1 and all(isinstance(n, (int, float)) for n in expected):
+        answer = answer.tolist()
     if not isinstance(answer, (tuple, list)):
         return f"expected {len(expected)} results, but yours is a {type(answer).__name__}"
     if len(answer) != len(expected):
@@ -40,10 +47,12 @@ def _number_difference(answer: object, expected: float) -> str | None:
         value = float(answer)
     except (TypeError, ValueError, OverflowError):
         return f"expected a number, but yours is a {type(answer).__name__}"
-    close = math.isfinite(expected) and abs(value - expected) <= TOLERANCE * abs(expected)  # False for NaN
+    # False for NaN. Where 0 is expected, rounding may leave a little of a difference.
+    close = math.isfinite(expected) and abs(value - expected) <= (TOLERANCE * abs(expected) or ROUNDING)
     if value == expected or close:
         return None
-    ratio = f", {value / expected:.4g} times as much" if expected else ""
+    ratio = f"{value / expected:.4g}" if value * expected > 0 else "1"
+    ratio = f", {ratio} times as much" if ratio != "1" else ""
     return f"your number is {_readable(value)}, expected {_readable(expected)}{ratio}"
 
 

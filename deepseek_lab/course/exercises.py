@@ -47,18 +47,21 @@ class Exercise:
             return f"check takes your function, but got a {type(answer).__name__}."
         try:
             return self._verdict(answer)
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit) as error:  # not on an input of `cases`: there, the sentence names the input
             return f"not yet. Your function stopped with {describe(error)}."
 
     def _verdict(self, answer: Callable) -> str:
         count = 0
         for args in self.cases(torch.Generator().manual_seed(0)):
-            result = answer(*copy.deepcopy(args))  # copies: the answer may change its inputs
+            inputs = describe_inputs(self.reference, args)
+            try:
+                result = answer(*copy.deepcopy(args))  # copies: the answer may change its inputs
+            except (Exception, SystemExit) as error:
+                return f"not yet. For {inputs}, your function stopped with {describe(error)}."
             if result is None or result is ...:
-                return NOT_ATTEMPTED if count == 0 else "not yet. Your function returned nothing for some inputs."
+                return NOT_ATTEMPTED if count == 0 else f"not yet. For {inputs}, your function returned nothing."
             expected = self.reference(*args)
             if difference := first_difference(result, expected):
-                inputs = describe_inputs(self.reference, args)
                 return f"not yet. For {inputs}, {difference}.{self._advice(args, result)}"
             count += 1
         if self.also and (objection := self.also(answer)):
@@ -83,6 +86,7 @@ class Exercise:
         return ""
 
 
+FEW = 6  # numbers of a tensor that a sentence names one by one
 NOT_ATTEMPTED = "not attempted yet. Write your answer in place of the ..., then run this cell again."
 
 
@@ -97,18 +101,14 @@ def describe(error: BaseException) -> str:
 
 
 def describe_inputs(function: Callable, args: tuple) -> str:
-    """The inputs of a case in a few words, with the reference's parameter names: tensors by their shape."""
+    """The inputs of a case in a few words, with the reference's parameter names: larger tensors by their shape."""
     names = inspect.signature(function).parameters
-    words = [
-        f"{name} of shape {tuple(value.shape)}" if isinstance(value, torch.Tensor) else f"{name}={value!r}"
-        for name, value in zip(names, args, strict=True)
-    ]
-    return ", ".join(words)
+    return ", ".join(_describe_input(name, value) for name, value in zip(names, args, strict=True))
 
 
-def report(exercises: Sequence[Exercise]) -> None:
-    """Print which of these exercises are solved."""
-    done = progress.solved()
-    solved = [e.name for e in exercises if e.name in done]
-    left = [e.name for e in exercises if e.name not in done]
-    print(f"{len(solved)} of {len(exercises)} solved." + (f" Left: {', '.join(left)}." if left else ""))
+def _describe_input(name: str, value: object) -> str:
+    if not isinstance(value, torch.Tensor):
+        return f"{name}={value!r}"
+    if value.dim() == 1 and value.numel() <= FEW:
+        return f"{name}=[{', '.join(f'{number:.4g}' for number in value.tolist())}]"
+    return f"{name} of shape {tuple(value.shape)}"

@@ -18,7 +18,15 @@ def synchronize() -> None:
 def interleaved_medians(
     alternatives: Mapping[str, Callable[[], object]], rounds: int = 7, warmup: int = 2
 ) -> dict[str, float]:
-    """Median seconds of a call of each alternative, over `rounds` rounds after `warmup` unmeasured ones.
+    """Median seconds of a call of each alternative, measured by `interleaved_seconds`."""
+    measured = interleaved_seconds(alternatives, rounds, warmup)
+    return {name: statistics.median(seconds) for name, seconds in measured.items()}
+
+
+def interleaved_seconds(
+    alternatives: Mapping[str, Callable[[], object]], rounds: int = 7, warmup: int = 2
+) -> dict[str, list[float]]:
+    """Seconds of every call of each alternative, over `rounds` rounds after `warmup` unmeasured ones.
 
     The alternatives run in turns (a, b, a, b, ...), so that whatever else the machine does hits all of them.
     """
@@ -31,4 +39,4 @@ def interleaved_medians(
             synchronize()
             if round_number >= warmup:
                 seconds[name].append(time.perf_counter() - start)
-    return {name: statistics.median(measured) for name, measured in seconds.items()}
+    return seconds

@@ -4,6 +4,9 @@ from pathlib import Path
 
 import torch
 
+from deepseek_lab.course.data import ROOT, whole_data_path
+from deepseek_lab.course.missing_names import explain_missing_names
+
 
 def choose_device() -> torch.device:
     """CUDA when there is one, then Apple's MPS, then the CPU."""
@@ -15,20 +18,20 @@ def choose_device() -> torch.device:
 
 
 def setup(seed: int = 0) -> torch.device:
-    """Seed PyTorch, silence transformers' notices, and return the device that the notebook runs on."""
+    """Seed PyTorch, silence transformers' notices, and return the device that the notebook runs on.
+
+    From then on, a cell that lacks a name says which cells to run first.
+    """
     import transformers  # here: it takes a second that tests of this module need not spend
 
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
+    explain_missing_names()
     torch.manual_seed(seed)
     return choose_device()
 
 
 def data_path(name: str) -> Path:
-    """The file `data/name` of the course. Raises `FileNotFoundError` that says how to get it back."""
-    path = Path(__file__).resolve().parents[2] / "data" / name
-    if not path.exists():
-        raise FileNotFoundError(
-            f"data/{name} is missing from the course folder. Bring it back: git checkout -- data/{name}"
-        )
-    return path
+    """The file or folder `data/name` of the course. Raises `FileNotFoundError` or `ValueError`, which say how to get
+    it back, where it is missing or damaged."""
+    return whole_data_path(ROOT, name)

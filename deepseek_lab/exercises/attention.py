@@ -5,7 +5,8 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from deepseek_lab.attention.cache_size import cache_bytes, latent_elements
-from deepseek_lab.course.exercises import Exercise, Mistake, report
+from deepseek_lab.course.exercises import Exercise, Mistake
+from deepseek_lab.exercises.overview import report
 
 
 def _integers(generator: torch.Generator, *ranges: tuple[int, int]) -> list[int]:
@@ -65,6 +66,7 @@ def _mla_bytes(tokens: int, layers: int, kv_lora_rank: int, qk_rope_head_dim: in
 
 def _mla_bytes_cases(generator: torch.Generator):
     yield 131072, 61, 512, 64, 16  # V3, 128K tokens, bf16
+    yield 131072, 60, 512, 64, 6  # V2's cache as it was served: less than a byte for each number
     for bits in (8, 16, 32):
         tokens, layers, rank, half = _integers(generator, (1, 10**6), (1, 80), (16, 1024), (4, 64))
         yield tokens, layers, rank, 2 * half, bits
@@ -80,6 +82,14 @@ mla_cache_bytes = Exercise(
             "The latent alone is not enough: the rotated key is cached too (512 + 64 = 576 in V3).",
         ),
         Mistake(lambda t, n, c, r, bits: _mla_bytes(t, n, c, r, bits) * 8, "Those are bits. A byte has 8 of them."),
+        Mistake(
+            lambda t, n, c, r, bits: t * n * (c + r) * (bits // 8),
+            "Multiply first and divide at the end: bits // 8 makes whole bytes of each number, and none of 6 bits.",
+        ),
+        Mistake(
+            lambda t, n, c, r, bits: _mla_bytes(t, n, c, r, 16),
+            "You took 2 bytes for each number, whatever `bits` says. A number of `bits` bits takes bits / 8 bytes.",
+        ),
         Mistake(
             lambda t, n, c, r, bits: 2 * _mla_bytes(t, n, c, r, bits),
             "Keys and values are made from the same latent: there is no factor 2.",
@@ -174,11 +184,11 @@ absorb_scores = Exercise(
 # --- 4. How many queries until expanding pays ---
 
 
-def _crossover(kv_lora_rank: int, qk_rope_head_dim: int, qk_nope_head_dim: int, v_head_dim: int) -> int:
+def _crossover(C: int, R: int, D: int, D_v: int) -> int:
     # The least T for which T query rows make the expanded form as cheap: per key and head, counted in multiply-adds,
     # expanding costs C (D + D_v) once + T (D + R + D_v); absorbing costs T (C + R + C).
-    once = kv_lora_rank * (qk_nope_head_dim + v_head_dim)
-    saved = 2 * kv_lora_rank - qk_nope_head_dim - v_head_dim
+    once = C * (D + D_v)
+    saved = (C + R + C) - (D + R + D_v)
     return -(-once // saved)
 
 
@@ -205,6 +215,10 @@ expanding_pays = Exercise(
             "One short: at this number the expanded form still costs more. Round up.",
         ),
         Mistake(
+            lambda c, r, d, v: c * (d + v) // (2 * c - d - v) + 1,
+            "One too many: at one query less both forms cost the same, and that is at least as cheap.",
+        ),
+        Mistake(
             lambda c, r, d, v: -(-c * (d + v) // (2 * c + r)),
             "You left out what the expanded form itself pays for every query: D + R + D_v per key and head.",
         ),
@@ -224,9 +238,10 @@ expanding_pays = Exercise(
 )
 
 
+NOTEBOOK = "1 · Attention"
 ALL = (share_keys, mla_cache_bytes, absorb_scores, expanding_pays)
 
 
 def progress() -> None:
-    """Print which exercises of this notebook are solved."""
-    report(ALL)
+    """Print which of this notebook's exercises are solved, and how many of the course."""
+    report(NOTEBOOK)

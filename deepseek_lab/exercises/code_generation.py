@@ -5,7 +5,8 @@ from collections import Counter
 
 import torch
 
-from deepseek_lab.course.exercises import Exercise, Mistake, report
+from deepseek_lab.course.exercises import Exercise, Mistake
+from deepseek_lab.exercises.overview import report
 
 
 def _integer(generator: torch.Generator, low: int, high: int) -> int:
@@ -22,7 +23,7 @@ def _tries(n: int, c: int, k: int) -> float:
 def _tries_cases(generator: torch.Generator):
     yield 10, 3, 1
     yield 10, 0, 5
-    yield 4, 3, 2
+    yield 5, 4, 2
     yield 20, 3, 4
     for _ in range(6):
         n = _integer(generator, 2, 30)
@@ -45,6 +46,10 @@ tries = Exercise(
         Mistake(
             lambda n, c, k: math.comb(n - c, k) / math.comb(n, k),
             "That is the chance that none of the k works.",
+        ),
+        Mistake(
+            lambda n, c, k: math.comb(c, k) / math.comb(n, k),
+            "That is the chance that all of the k work. One is enough.",
         ),
     ],
     hints=[
@@ -71,7 +76,7 @@ def _body(text: str) -> str:
 
 
 def _body_cases(generator: torch.Generator):
-    yield ("    return x\n\nprint(f(2))\n",)
+    yield ("    y = x\n\n    return y\n\nprint(f(2))\nprint(f(3))\n",)
     yield ("    y = x\n\n    return y\n\n\ndef g(x):\n    return x\n",)
     yield ("    return x\nassert f(1) == 1\n",)
     for _ in range(8):
@@ -100,7 +105,7 @@ body = Exercise(
     cases=_body_cases,
     reference=_body,
     mistakes=[
-        Mistake(_until_blank, "A blank line doesn't end a function: people put them between steps."),
+        Mistake(_until_blank, "A blank line doesn't end a function: people put them between steps, and they stay."),
         Mistake(_until_def, "Not every function is followed by another one. What else can stand at the margin?"),
         Mistake(_only_indented, "Lines behind the end are another function's, even if they are indented."),
     ],
@@ -130,9 +135,9 @@ def _elect(outputs: list[tuple]) -> int:
 
 
 def _elect_cases(generator: torch.Generator):
-    yield ([(1, 2), (3, 4), (3, 4)],)
+    yield ([(1, 2), (3, 4), (5, 6), (3, 4), (3, 4)],)
     yield ([(0, 0)],)
-    yield ([(1, 2, 3), (1, 5, 3), (4, 5, 6), (4, 5, 6), (1, 2, 6)],)
+    yield ([(7, 2, 3), (1, 2, 3), (1, 5, 3), (4, 5, 6), (4, 5, 6), (1, 2, 6)],)
     for _ in range(6):
         inputs = _integer(generator, 2, 4)
         behaviours = [tuple(_integer(generator, 0, 2) for _ in range(inputs)) for _ in range(3)]
@@ -159,10 +164,12 @@ elect = Exercise(
     mistakes=[
         Mistake(_each_output, "Programs agree if they agree on all inputs. Count whole rows, not single outputs."),
         Mistake(lambda outputs: 0, "The first isn't always in the majority."),
+        Mistake(lambda outputs: _elect(outputs) + 1, "Right program. Python counts from 0."),
         Mistake(
-            _last_elected,
-            "Right behaviour. Of equal ones, take the first.",
+            lambda outputs: outputs.count(outputs[_elect(outputs)]),
+            "That is how many programs voted for it. At which place does the first of them stand?",
         ),
+        Mistake(_last_elected, "Right behaviour. Of equal ones, take the first."),
     ],
     hints=[
         "Two programs vote for the same thing if their rows of outputs are equal.",
@@ -178,9 +185,10 @@ elect = Exercise(
 )
 
 
+NOTEBOOK = "7 · Code generation"
 ALL = [tries, body, elect]
 
 
 def progress() -> None:
-    """Print which of this notebook's exercises are solved."""
-    report(ALL)
+    """Print which of this notebook's exercises are solved, and how many of the course."""
+    report(NOTEBOOK)

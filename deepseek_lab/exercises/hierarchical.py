@@ -6,7 +6,8 @@ from torch import Tensor
 from deepseek_lab.attention.window import sees_entries
 from deepseek_lab.config import DeepSeekConfig
 from deepseek_lab.config_fields import HEAVY, SPARSE
-from deepseek_lab.course.exercises import Exercise, Mistake, report
+from deepseek_lab.course.exercises import Exercise, Mistake
+from deepseek_lab.exercises.overview import report
 from deepseek_lab.model.accounting import anatomy
 
 
@@ -72,6 +73,10 @@ def _compress(value: Tensor, gate: Tensor, m: int) -> Tensor:
     return (_windows(gate, m).softmax(dim=1) * _windows(value, m)).sum(dim=1)
 
 
+def _rest(value: Tensor, gate: Tensor, m: int) -> Tensor:
+    return _compress(value[-(len(value) % m) :], gate[-(len(gate) % m) :], len(value) % m)
+
+
 def _compress_cases(generator: torch.Generator):
     for _ in range(5):
         m, width, count = _integers(generator, (2, 5), (2, 6), (1, 4))
@@ -98,6 +103,14 @@ compress = Exercise(
         Mistake(
             lambda value, gate, m: (_windows(gate, m).sigmoid() * _windows(value, m)).sum(dim=1),
             "These weights don't sum to 1 over a window. A softmax's do.",
+        ),
+        Mistake(
+            lambda value, gate, m: _compress(value[len(value) % m :], gate[len(gate) % m :], m),
+            "You left out the first tokens. Windows begin at token 0; the last one is the one that may be incomplete.",
+        ),
+        Mistake(
+            lambda value, gate, m: torch.cat([_compress(value, gate, m), _rest(value, gate, m)]),
+            "The last tokens don't fill a window: they make no entry yet.",
         ),
     ],
     hints=[
@@ -194,6 +207,10 @@ cached_numbers = Exercise(
             lambda csa, hca, width, index: csa * (width + index) / 4 + hca * (width + index) / 128,
             "HCA has no indexer: it reads all its entries.",
         ),
+        Mistake(
+            lambda csa, hca, width, index: csa * (width + index) / 8 + hca * width / 128,
+            "CSA's windows overlap: an entry is made of 8 tokens, but there is one for every 4.",
+        ),
     ],
     hints=[
         "Per token and layer: an entry's numbers, divided by how many tokens it stands for.",
@@ -206,9 +223,10 @@ cached_numbers = Exercise(
     ),
 )
 
+NOTEBOOK = "2 · Hierarchical attention"
 ALL = [entries_seen, compress, blind_queries, cached_numbers]
 
 
 def progress() -> None:
-    """Print which of this notebook's exercises are solved."""
-    report(ALL)
+    """Print which of this notebook's exercises are solved, and how many of the course."""
+    report(NOTEBOOK)

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from deepseek_lab.course.exercises import Exercise, Mistake, report
+from deepseek_lab.course.exercises import Exercise, Mistake
+from deepseek_lab.exercises.overview import report
 from deepseek_lab.moe.balance import expert_load, max_violation
 from deepseek_lab.moe.router import TopKRouter
 
@@ -22,6 +23,7 @@ def _moe_parameters(M: int, F: int, E: int, K: int, shared: int) -> tuple[int, i
 
 def _moe_parameters_cases(generator: torch.Generator):
     yield 7168, 2048, 256, 8, 1  # a layer of V3
+    yield 8, 4, 6, 2, 1  # so small that nothing is lost in the tolerance
     for _ in range(4):
         width, inner, experts, shared = _integers(generator, (8, 512), (8, 256), (2, 64), (1, 4))
         yield width, inner, experts, _integers(generator, (1, experts - 1))[0], shared
@@ -47,6 +49,14 @@ moe_parameters = Exercise(
         Mistake(
             lambda M, F, E, K, shared: ((E + shared) * 2 * M * F + E * M, (K + shared) * 2 * M * F + E * M),
             "A SwiGLU has three matrices: gate, up and down.",
+        ),
+        Mistake(
+            lambda M, F, E, K, shared: _moe_parameters(M, F, E, K, shared)[::-1],
+            "The other way round: all parameters first, then those that one token uses.",
+        ),
+        Mistake(
+            lambda M, F, E, K, shared: tuple(n + E for n in _moe_parameters(M, F, E, K, shared)),
+            "You counted a bias for each expert. The exercise leaves it out.",
         ),
     ],
     hints=[
@@ -75,6 +85,7 @@ def _max_vio_cases(generator: torch.Generator):
         k = _integers(generator, (2, 3))[0]
         noise = torch.rand(tokens, count, generator=generator) + torch.linspace(0.5, 0, count)
         yield noise.topk(k, dim=1).indices, count + _integers(generator, (1, 3))[0]  # the last experts are idle
+    yield torch.tensor([[0, 1], [1, 2], [2, 0]]), 4  # below the mean is farther away than above it
 
 
 max_vio = Exercise(
@@ -99,6 +110,10 @@ max_vio = Exercise(
         Mistake(
             lambda experts, E: experts[:, 0].bincount().max().item() / (len(experts) / E) - 1,
             "You counted the first expert of each token. All K are rows.",
+        ),
+        Mistake(
+            lambda experts, E: (expert_load(experts, E) * E / experts.numel() - 1).abs().max().item(),
+            "You took the largest distance from the mean in either direction. Only the busiest expert counts.",
         ),
     ],
     hints=[
@@ -154,6 +169,18 @@ def _softmax(logits, bias, K, scale):
     return _spread(experts, values / values.sum(dim=1, keepdim=True) * scale, logits)
 
 
+def _normalised_over_all(logits, bias, K, scale):
+    scores = logits.sigmoid()
+    experts = (scores + bias).topk(K, dim=1).indices
+    return _spread(experts, scale * (scores / scores.sum(dim=1, keepdim=True)).gather(1, experts), logits)
+
+
+def _not_spread(logits, bias, K, scale):
+    scores = logits.sigmoid()
+    values = scores.gather(1, (scores + bias).topk(K, dim=1).indices)
+    return scale * values / values.sum(dim=1, keepdim=True)
+
+
 def _not_normalised(logits, bias, K, scale):
     scores = logits.sigmoid()
     experts = (scores + bias).topk(K, dim=1).indices
@@ -171,7 +198,9 @@ v3_weights = Exercise(
             "You added the bias to the logits. It is added to the scores, after the sigmoid, and only to choose.",
         ),
         Mistake(_no_bias, "The bias is not used. The K experts are those with the largest score + bias."),
-        Mistake(_softmax, "V3 scores each expert on its own, with a sigmoid. The softmax over all experts is V2's."),
+        Mistake(_softmax, "V3 scores each expert on its own, with a sigmoid. Softmax is V2's."),
+        Mistake(_normalised_over_all, "Divide by the sum of the K chosen scores alone, not by that of all experts."),
+        Mistake(_not_spread, "These are the weights of the K chosen. Put them into their places among all E."),
         Mistake(_not_normalised, "The K weights should sum to 1 before they are multiplied by the scale."),
         Mistake(lambda *args: _v3_weights(*args) / args[3], "The scale is missing."),
     ],
@@ -216,6 +245,17 @@ def _by(rank, fill=float("-inf")):
     return limit
 
 
+def _every_nth(choice, groups, allowed):  # expert e in group e % groups
+    turned = choice.unflatten(1, (-1, groups)).mT.flatten(1)
+    return _limit_groups(turned, groups, allowed).unflatten(1, (groups, -1)).mT.flatten(1)
+
+
+def _best_two_alone(choice, groups, allowed):
+    parts = _limit_groups(choice, groups, allowed).unflatten(1, (groups, -1))
+    best = parts.topk(2, dim=2)
+    return torch.full_like(parts, float("-inf")).scatter(2, best.indices, best.values).flatten(1)
+
+
 def _best_two(parts):
     return parts.topk(2, dim=2).values.sum(dim=2)
 
@@ -236,6 +276,13 @@ limit_groups = Exercise(
         Mistake(
             _by(_best_two, fill=0.0), "Closed groups should hold minus infinity: a bias can push open ones below 0."
         ),
+        Mistake(
+            _every_nth,
+            "You put every groups-th expert into a group. Neighbours form one: unflatten to (groups, -1), not (-1, groups).",
+        ),
+        Mistake(
+            _best_two_alone, "An open group keeps all of its experts. Its best two only decide whether it is open."
+        ),
     ],
     hints=[
         "choice.unflatten(1, (groups, -1)) has shape (N, groups, experts per group).",
@@ -252,9 +299,10 @@ limit_groups = Exercise(
     ),
 )
 
+NOTEBOOK = "3 · Mixture of experts"
 ALL = [moe_parameters, max_vio, v3_weights, limit_groups]
 
 
 def progress() -> None:
-    """Print which of this notebook's exercises are solved."""
-    report(ALL)
+    """Print which of this notebook's exercises are solved, and how many of the course."""
+    report(NOTEBOOK)

@@ -5,7 +5,8 @@ from collections import Counter
 import torch
 from torch import Tensor
 
-from deepseek_lab.course.exercises import Exercise, Mistake, report
+from deepseek_lab.course.exercises import Exercise, Mistake
+from deepseek_lab.exercises.overview import report
 
 
 def _integer(generator: torch.Generator, low: int, high: int) -> int:
@@ -26,10 +27,16 @@ def _best_span_cases(generator: torch.Generator):
     yield torch.tensor([0.1, 0.2, 0.7]), torch.tensor([0.6, 0.3, 0.1]), 3  # the likeliest end is before the start
     yield torch.tensor([0.8, 0.1, 0.05, 0.05]), torch.tensor([0.05, 0.1, 0.15, 0.7]), 2  # and here it's too far away
     yield torch.tensor([1.0]), torch.tensor([1.0]), 5
+    yield torch.tensor([0.55, 0.35, 0.1]), torch.tensor([0.02, 0.35, 0.63]), 1  # the largest sum is another span's
     for _ in range(8):
         count = _integer(generator, 3, 12)
         start, end = torch.randn(2, count, generator=generator).mul(1.5).softmax(dim=-1)
         yield start, end, _integer(generator, 1, count)
+
+
+def _by_sum(start: Tensor, end: Tensor, longest: int) -> tuple[int, int]:
+    pairs = [(i, j) for i in range(len(start)) for j in range(i, min(i + longest, len(end)))]
+    return max(pairs, key=lambda pair: start[pair[0]] + end[pair[1]])
 
 
 def _unlimited(start: Tensor, end: Tensor, longest: int) -> tuple[int, int]:
@@ -54,6 +61,7 @@ best_span = Exercise(
             _start_first,
             "Don't settle on the start alone: a span with a slightly worse start and a far better end may win.",
         ),
+        Mistake(_by_sum, "Probabilities that both have to hold are multiplied. It is logits that are added."),
         Mistake(_unlimited, "An answer has at most `longest` tokens, the first and the last included."),
     ],
     hints=[
@@ -81,7 +89,7 @@ def _overlap(predicted: list[str], expected: list[str]) -> float:
 
 
 def _overlap_cases(generator: torch.Generator):
-    yield ["the", "red", "red", "bridge"], ["red", "bridge"]
+    yield ["the", "red", "red", "old", "bridge"], ["red", "bridge"]
     yield ["red", "red"], ["red", "red", "bridge"]
     yield [], []
     yield [], ["1987"]
@@ -111,6 +119,10 @@ overlap = Exercise(
     mistakes=[
         Mistake(_of_kinds, "A token that stands twice in both counts twice: a set forgets how often."),
         Mistake(_recall, "That is recall alone. A whole page holds every answer: precision has to count as well."),
+        Mistake(
+            lambda predicted, expected: _recall(expected, predicted),
+            "That is precision alone. The first word of an answer would have all of it: recall has to count as well.",
+        ),
         Mistake(
             lambda predicted, expected: _overlap(predicted, expected) if predicted and expected else 0.0,
             "If both are empty, the model said rightly that there is no answer: that is 1.",
@@ -144,7 +156,9 @@ def _verdict_cases(generator: torch.Generator):
     yield torch.tensor([2.0, 9.0, 1.0]), torch.tensor([9.5, 3.0, 7.0]), 0.0
     yield torch.tensor([6.0, 9.0]), torch.tensor([3.0, 2.0]), 0.0
     yield torch.tensor([2.0, 5.0]), torch.tensor([8.0, 6.0]), 0.0
-    yield torch.tensor([4.0, 5.0]), torch.tensor([3.5, 4.8]), 1.0
+    yield torch.tensor([4.0, 5.0]), torch.tensor([3.5, 4.75]), 0.3
+    yield torch.tensor([4.0, 5.0]), torch.tensor([3.5, 4.75]), 2.0
+    yield torch.tensor([2.0, 3.0]), torch.tensor([5.0, 4.0]), -2.0
     for _ in range(9):
         count = _integer(generator, 2, 5)
         best, nowhere = torch.randn(2, count, generator=generator) * 3
@@ -154,6 +168,11 @@ def _verdict_cases(generator: torch.Generator):
 def _first_that_dares(best: Tensor, nowhere: Tensor, threshold: float) -> int:
     daring = [window for window in range(len(best)) if best[window] - nowhere[window] > threshold]
     return daring[0] if daring else -1
+
+
+def _alone(best: Tensor, nowhere: Tensor, threshold: float) -> int:
+    window = int(best.argmax())
+    return window if best[window] - nowhere[window] > threshold else -1
 
 
 def _unanimous(best: Tensor, nowhere: Tensor, threshold: float) -> int:
@@ -171,8 +190,16 @@ verdict = Exercise(
             "The first window that finds something needn't be the best: compare the best spans of all windows.",
         ),
         Mistake(
+            _alone,
+            'That is "not in the context" of the same window. The least sure one may be another: take the smallest.',
+        ),
+        Mistake(
             _unanimous,
             "Most windows don't hold the answer and say so rightly. Only the least sure of them counts: the minimum.",
+        ),
+        Mistake(
+            lambda best, nowhere, threshold: _verdict(best, nowhere, 0.0),
+            "The best span has to be better by more than `threshold`, which can also be below 0.",
         ),
         Mistake(
             lambda best, nowhere, threshold: int(best.argmax()),
@@ -192,9 +219,10 @@ verdict = Exercise(
 )
 
 
+NOTEBOOK = "8 · Question answering"
 ALL = [best_span, overlap, verdict]
 
 
 def progress() -> None:
-    """Print which of this notebook's exercises are solved."""
-    report(ALL)
+    """Print which of this notebook's exercises are solved, and how many of the course."""
+    report(NOTEBOOK)
