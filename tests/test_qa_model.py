@@ -3,6 +3,7 @@
 import itertools
 import json
 import random
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -21,9 +22,10 @@ from deepseek_lab.applications.qa.evaluate import best_threshold, exact_share, p
 from deepseek_lab.applications.qa.metrics import score
 from deepseek_lab.applications.qa.model import DeepSeekForQuestionAnswering, answer_places, matches, span_loss
 from deepseek_lab.applications.qa.rows import by_length, encode, stack, texts_of
-from deepseek_lab.applications.qa.spans import answer, best_spans, trimmed, whole_words
+from deepseek_lab.applications.qa.spans import answer, best_spans, trimmed, whole_words, window_logits
 from deepseek_lab.applications.qa.tokenizer import train_qa_tokenizer
 from deepseek_lab.applications.qa.training import QARecipe, join, losses, round_batches, train_qa
+from deepseek_lab.applications.qa.windows import windows
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = ROOT / "data" / "checkpoints" / "qa"
@@ -301,6 +303,22 @@ def test_matches_are_tokens_that_both_texts_have():
     found = matches(ids, real, 1)
     assert found[0].tolist() == [0, 0, 2, 2, 1, 0, 0, 0, 2, 2, 0, 1, 0, 0, 0, 0]
     assert found[1].sum() == 0  # 4 4 is in one text only
+
+
+def test_answers_are_made_of_whole_words(model, tokenizer):
+    cut = 0
+    for example in draw(41, 40, "new passage"):
+        found = answer(model, tokenizer, example.question, example.context, threshold=-1e9)
+        ends = [
+            place
+            for row in windows(tokenizer, example.question, example.context)
+            for span in best_spans(*window_logits(model, row), row.places, row.offsets)[0]
+            for place in trimmed(example.context, span.start, span.end)
+        ]
+        cut += not {found.start, found.end} <= set(ends)
+        words = re.findall(r"[A-Za-z]+", example.context)
+        assert all(word in words for word in re.findall(r"[A-Za-z]+", found.text))
+    assert cut > 3, "no word had to be made whole"
 
 
 def test_the_threshold_is_the_best_one(model, tokenizer):

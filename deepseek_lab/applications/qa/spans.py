@@ -106,8 +106,9 @@ def window_logits(model, window: Window) -> tuple[Tensor, Tensor]:
 def answer(model, tokenizer, question: str, context: str, *, threshold: float | None = None, **options) -> Answer:
     """The answer that the context gives to the question, or that it gives none.
 
-    The best span of all windows is compared with "not in the context" of the window that is least sure of it; it has to
-    be better by `threshold` (in logits; default: the model's own `null_threshold`). `options` are those of `windows`.
+    The best span of all windows, of whole words, is compared with "not in the context" of the window that is least sure
+    of it; it has to be better by `threshold` (in logits; default: the model's own `null_threshold`). `options` are
+    those of `windows`.
     Raises `ValueError` for what doesn't fit.
     """
     if threshold is None:
@@ -115,7 +116,8 @@ def answer(model, tokenizer, question: str, context: str, *, threshold: float | 
     require(is_number(threshold), "threshold", threshold, "a number")
     candidates, nulls = [], []
     for window in windows(tokenizer, question, context, **options):
-        spans, null = best_spans(*window_logits(model, window), window.places, window.offsets)
+        start, end = window_logits(model, window)
+        spans, null = best_spans(start, end, window.places, window.offsets, words=window.words)
         candidates += spans
         nulls.append(null)
     null = min(nulls, key=lambda span: span.logit)
