@@ -22,6 +22,6 @@ def is_whole(value: object) -> bool:
 
 
 def require_whole(least: int, **fields: object) -> None:
-    """`require` that each field is a whole number of at least `least`."""
+    """`require` that each field is a whole number of at least `least`. Raises `ValueError`."""
     for field, value in fields.items():
         require(is_whole(value) and value >= least, field, value, f"a whole number of at least {least}")

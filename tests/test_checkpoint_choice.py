@@ -322,6 +322,11 @@ def test_broken_folders_of_ours(tmp_path, chat):
         open_writer(folder, lab=LAB)
 
 
+def test_a_model_that_does_not_write_is_told_so():
+    with pytest.raises(CheckpointError, match=r"found 'deepseek_lab_qa', for which neither .* code that writes texts"):
+        open_writer(LAB.with_name("qa"), lab=LAB)
+
+
 def test_too_large_for_the_memory(coder, monkeypatch):
     """In bfloat16 it would fit, and it isn't tried in float32. The lab's model isn't asked how large it is."""
     numbers = hub.count_numbers(Path(coder.name))

@@ -260,3 +260,11 @@ def test_a_threshold_or_a_product_that_is_left_out_is_noticed():
         )
     )
     assert added.endswith("Probabilities that both have to hold are multiplied. It is logits that are added.")
+
+
+def test_a_function_that_forgets_its_return_is_told_so():
+    def forgets(logits, temperature):
+        (logits / temperature).softmax(dim=-1)
+
+    assert "your function returned nothing. Does it end with a return?" in start.warmed.verdict(forgets)
+    assert start.warmed.verdict(lambda logits, temperature: None).startswith("not attempted yet")

@@ -111,6 +111,8 @@ def test_answers_have_at_most_so_many_tokens_and_whole_words(qa):
         ((), {"question": QUESTION, "context": " \n"}, ValueError, "context"),
         ((), {"question": 3, "context": CONTEXT}, ValueError, "question"),
         ((), {"question": {"a": 1}, "context": CONTEXT}, ValueError, "question"),
+        ((), {"question": "\ud800", "context": CONTEXT}, ValueError, "question: got .* half of a surrogate pair"),
+        ((), {"question": QUESTION, "context": "a\udfff"}, ValueError, "context: got .* at 1"),
         ((), {"question": QUESTION}, ValueError, "context"),
         ((), {}, ValueError, "question and context"),
         ((), {"question": [QUESTION, QUESTION], "context": [CONTEXT]}, ValueError, "contexts"),

@@ -26,6 +26,8 @@ def first_difference(answer: object, expected: object) -> str | None:
         answer = answer.item()
     if isinstance(expected, (int, float)) and not isinstance(expected, bool):
         return _number_difference(answer, expected)
+    if isinstance(answer, torch.Tensor):  # of several numbers: == would compare each
+        return f"expected {expected!r}, but yours is a tensor of shape {tuple(answer.shape)}"
     return None if answer == expected else f"your answer is {answer!r}, expected {expected!r}"
 
 

@@ -5,6 +5,7 @@ raises: whatever the learner's function does, the answer is a sentence.
 """
 
 import copy
+import dis
 import inspect
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -59,7 +60,8 @@ class Exercise:
             except (Exception, SystemExit) as error:
                 return f"not yet. For {inputs}, your function stopped with {describe(error)}."
             if result is None or result is ...:
-                return NOT_ATTEMPTED if count == 0 else f"not yet. For {inputs}, your function returned nothing."
+                nothing = f"not yet. For {inputs}, your function returned nothing. Does it end with a return?"
+                return NOT_ATTEMPTED if is_empty(answer) else nothing
             expected = self.reference(*args)
             if difference := first_difference(result, expected):
                 return f"not yet. For {inputs}, {difference}.{self._advice(args, result)}"
@@ -87,7 +89,17 @@ class Exercise:
 
 
 FEW = 6  # numbers of a tensor that a sentence names one by one
+LONG = 40  # characters of a text, from which on a sentence quotes its beginning only
 NOT_ATTEMPTED = "not attempted yet. Write your answer in place of the ..., then run this cell again."
+
+
+def is_empty(answer: Callable) -> bool:
+    """Whether nothing stands in a function: it is one, and all it does is to return a constant, such as `...`."""
+    code = getattr(answer, "__code__", None)
+    return code is not None and {step.opname for step in dis.get_instructions(code)} <= DOES_NOTHING
+
+
+DOES_NOTHING = {"RESUME", "NOP", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST"}
 
 
 def describe(error: BaseException) -> str:
@@ -107,6 +119,8 @@ def describe_inputs(function: Callable, args: tuple) -> str:
 
 
 def _describe_input(name: str, value: object) -> str:
+    if isinstance(value, str) and len(value) > LONG:
+        return f"{name}={value[: LONG // 2]!r}... ({len(value)} characters)"
     if not isinstance(value, torch.Tensor):
         return f"{name}={value!r}"
     if value.dim() == 1 and value.numel() <= FEW:

@@ -89,13 +89,22 @@ tokens_per_pass = Exercise(
             lambda a, k: sum(a**i for i in range(1, k + 1)),
             "The pass itself yields a token, whatever becomes of the drafts.",
         ),
+        Mistake(
+            lambda a, k: sum(a**i for i in range(k)),
+            "With k drafts and the pass's own, up to k + 1 tokens come out.",
+        ),
     ],
     hints=[
         "The first draft stays with probability a, the second with a * a.",
         "The pass yields one token of its own, and each draft that stays.",
         "1 + a + a**2 + ... + a**k",
     ],
-    solution_code="def tokens_per_pass(a, k):\n    return sum(a**i for i in range(k + 1))",
+    solution_code=(
+        "def tokens_per_pass(a, k):\n    return sum(a**i for i in range(k + 1))\n\n\n"
+        "# a = 0.85: 1.85 tokens with k = 1, 3.71 with k = 4. If a drafted token costs a tenth of a pass, that is\n"
+        "# 1.85 / 1.1 = 1.68 and 3.71 / 1.4 = 2.65 tokens for the time of a pass: worth it. If it costs half a pass,\n"
+        "# 1.85 / 1.5 = 1.23 and 3.71 / 3 = 1.24: no gain."
+    ),
 )
 
 
@@ -118,9 +127,9 @@ def _next_token_cases(generator: torch.Generator):
         yield p, q, int(torch.multinomial(q, 1, generator=generator)), u
 
 
-def _always_the_likelier(p: Tensor, q: Tensor, drafted: int, u: float) -> tuple[bool, Tensor]:
-    keeps, left = _next_token(p, q, drafted, u)
-    return bool(u <= p[drafted]), left if not keeps else p
+def _keep_if(chance: Tensor, p: Tensor, q: Tensor, u: float) -> tuple[bool, Tensor]:
+    left = (p - q).clamp_min(0)
+    return (True, p) if u <= chance else (False, left / left.sum())
 
 
 def _from_the_model(p: Tensor, q: Tensor, drafted: int, u: float) -> tuple[bool, Tensor]:
@@ -134,9 +143,17 @@ next_token = Exercise(
     mistakes=[
         Mistake(_from_the_model, "Drawing from p after a rejection gives what was drafted too often a second chance."),
         Mistake(
-            _always_the_likelier,
+            lambda p, q, drafted, u: _keep_if(p[drafted], p, q, u),
             "With p alone as the chance to stay, far too much is thrown away. What was drafted with q may stay with "
             "p / q.",
+        ),
+        Mistake(
+            lambda p, q, drafted, u: _keep_if(q[drafted] / p[drafted], p, q, u),
+            "The ratio is upside down: what q drafts too often, for its p, has to go more often.",
+        ),
+        Mistake(
+            lambda p, q, drafted, u: _keep_if((p[drafted] >= q[drafted]).float(), p, q, u),
+            "Where p is less than q, the draft isn't always thrown away: it stays with p / q, and `u` decides.",
         ),
         Mistake(
             lambda p, q, drafted, u: (

@@ -278,7 +278,7 @@ limit_groups = Exercise(
         ),
         Mistake(
             _every_nth,
-            "You put every groups-th expert into a group. Neighbours form one: unflatten to (groups, -1), not (-1, groups).",
+            "You put every groups-th expert into a group. Neighbours form one: unflatten(1, (groups, -1)).",
         ),
         Mistake(
             _best_two_alone, "An open group keeps all of its experts. Its best two only decide whether it is open."

@@ -115,6 +115,14 @@ attention_weights = Exercise(
             lambda M, H, Cq, C, D, R, Dv: _weights(M, H, Cq, C, D, R, Dv, out=0),
             "o_proj is missing: it brings the heads' H * Dv numbers back to M.",
         ),
+        Mistake(
+            lambda M, H, Cq, C, D, R, Dv: _weights(M, H, Cq, C, D, R, Dv) + Cq + C,
+            "You counted the two latents' norms as well. Only the five matrices are asked for.",
+        ),
+        Mistake(
+            lambda M, H, Cq, C, D, R, Dv: _weights(M, H, Cq, C, D, R, Dv, latents=M * (C + H * R)),
+            "The rotated key is made once for all heads, not once for each.",
+        ),
     ],
     hints=[
         "There are five matrices: q_a, q_b, kv_a, kv_b, o. Each has (numbers in) * (numbers out) weights.",
@@ -214,6 +222,14 @@ mtp_tokens = Exercise(
         Mistake(
             lambda windows, k: (windows[:, 1:-1], windows[:, 2:]),
             "That is right for k = 1. Module k looks k tokens ahead.",
+        ),
+        Mistake(
+            lambda windows, k: (windows[:, k:], windows[:, k + 1 :]),
+            "The last token is only ever predicted: nothing follows it, so the module doesn't get it.",
+        ),
+        Mistake(
+            lambda windows, k: (windows[:, k + 1 :], windows[:, k:-1]),
+            "The two have changed places: first the tokens that the module gets, then those that it is to predict.",
         ),
     ],
     hints=[

@@ -20,10 +20,17 @@ def _shard(numbers: int, N: int, rank: int) -> tuple[int, int]:
     return min(rank * size, numbers), min((rank + 1) * size, numbers)
 
 
+def _even(numbers: int, N: int, rank: int) -> tuple[int, int]:
+    size, longer = divmod(numbers, N)
+    begin = rank * size + min(rank, longer)
+    return begin, begin + size + (rank < longer)
+
+
 def _shard_cases(generator: torch.Generator):
     yield 12, 4, 1
     yield 10, 4, 3
     yield 9, 4, 3  # the last rank has nothing
+    yield 10, 8, 6  # and here its slice would begin behind the end
     for _ in range(6):
         N = _integer(generator, 1, 8)
         yield _integer(generator, N, 100), N, _integer(generator, 0, N - 1)
@@ -41,6 +48,17 @@ shard = Exercise(
         Mistake(
             lambda numbers, N, rank: (rank * -(-numbers // N), (rank + 1) * -(-numbers // N)),
             "The last slice reaches over the end: there are only so many numbers.",
+        ),
+        Mistake(
+            lambda numbers, N, rank: (rank * -(-numbers // N), min((rank + 1) * -(-numbers // N), numbers)),
+            "An empty slice begins at `numbers`, too, and not behind it.",
+        ),
+        Mistake(
+            lambda numbers, N, rank: (_shard(numbers, N, rank)[0], _shard(numbers, N, rank)[1] - 1),
+            "The end is exclusive, as in a Python slice: the number after the last one.",
+        ),
+        Mistake(
+            _even, "That spreads what is left over evenly. Here all slices have the same length, but for the last ones."
         ),
     ],
     hints=[
@@ -78,6 +96,8 @@ def _ranks_needed_cases(generator: torch.Generator):
     yield 7_500_000_000, 3, 80_000_000_000
     yield 7_500_000_000, 1, 24_000_000_000
     yield 7_500_000_000, 1, 80_000_000_000
+    yield 4_000_000_000, 3, 80_000_000_000  # one rank is enough
+    yield 20_000_000_000, 3, 40_000_000_000  # 8 ranks, exactly
     for _ in range(6):
         yield (
             _integer(generator, 1, 40) * 1_000_000_000,
@@ -96,6 +116,9 @@ ranks_needed = Exercise(
             "That is right for stage 3, in which everything is sharded. What stays whole in this stage?",
         ),
         Mistake(_any_number, "So many do fit, but they are not always a power of two."),
+        Mistake(
+            lambda parameters, stage, card: _ranks_needed(parameters, stage, card - 1), "Exactly `card` bytes do fit."
+        ),
     ],
     hints=[
         "Per parameter, on N ranks: 4 + 12 / N bytes in stage 1, 2 + 14 / N in stage 2, 16 / N in stage 3.",
