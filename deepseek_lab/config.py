@@ -160,7 +160,10 @@ class DeepSeekConfig:
         return {SLIDING: 0, SPARSE: self.compress_rate_csa, HEAVY: self.compress_rate_hca}[self.layer_types[layer]]
 
     def replace(self, **changes) -> "DeepSeekConfig":
-        """A copy with some fields changed."""
+        """A copy with some fields changed.
+
+        Raises `ValueError` for a field that there isn't, or what doesn't fit together.
+        """
         known = {field.name for field in dataclasses.fields(self)}
         for name in changes:
             require(name in known, "field", name, f"one of {', '.join(sorted(known))}")
@@ -168,7 +171,10 @@ class DeepSeekConfig:
 
     @classmethod
     def preset(cls, name: str) -> "DeepSeekConfig":
-        """A released shape: "v2-lite", "v2", "v3", "v3.2", "v4-flash" or "v4-pro"; or "lab", the course's own model."""
+        """A released shape: "v2-lite", "v2", "v3", "v3.2", "v4-flash" or "v4-pro"; or "lab", the course's own model.
+
+        Raises `ValueError` for another name.
+        """
         require(name in PRESETS, "preset", name, f"one of {', '.join(PRESETS)}")
         return cls(**PRESETS[name])
 

@@ -65,7 +65,10 @@ def read_config(source) -> dict:
 
 
 def write_config(config) -> dict:
-    """The official `config.json`: `read_config` makes the same fields of it, and so does transformers."""
+    """The official `config.json`: `read_config` makes the same fields of it, and so does transformers.
+
+    Raises `ValueError` for a V2 whose RoPE isn't interleaved.
+    """
     kind = config.model_type
     never_read = kind == "deepseek_v2" and not config.rope_interleave
     require(not never_read, "rope_interleave", False, "true in deepseek_v2: its official code always interleaves")

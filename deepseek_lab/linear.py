@@ -70,6 +70,7 @@ class Linear(nn.Linear):
     """
 
     def forward(self, x: Tensor) -> Tensor:
+        """x W^T + b: (…, in_features) -> (…, out_features)."""
         fits = x.dim() > 0 and x.shape[-1] == self.in_features
         if x.device.type != "cpu" or torch.is_autocast_enabled("cpu") or not fits:
             return super().forward(x)

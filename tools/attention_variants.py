@@ -7,11 +7,10 @@ Learning rates are chosen per kind on a seed that is not reported. Every finishe
 script carries on. Notebook 01 shows the result and repeats one seed of the short schedule live.
 """
 
-import argparse
 from pathlib import Path
 
 import torch
-from runs import Runs
+from runs import Runs, workers
 
 from deepseek_lab.model.variants import HIDDEN, KINDS, LAYERS, PARAMETERS, equal_cache_model
 from deepseek_lab.training.corpus import python_corpus
@@ -48,9 +47,7 @@ def best_rates(rows: list[dict]) -> dict[str, float]:
 
 def main() -> None:
     """Tune, then run every kind at every budget, schedule and seed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--workers", type=int, default=2)
-    workers = parser.parse_args().workers
+    at_once = workers(__doc__)
     about = {
         "script": "tools/attention_variants.py",
         "task": "next byte of the Python standard library",
@@ -61,12 +58,12 @@ def main() -> None:
     }
     runs = Runs(OUTPUT, ("kind", "cached_elements", "steps", "seed", "lr"), about)
     tuning = [(k, TUNING_BUDGET, SCHEDULES["long"], TUNING_SEED, lr) for lr in TUNING_RATES for k in KINDS]
-    runs.do(run, tuning, workers)
+    runs.do(run, tuning, at_once)
     rates = best_rates(runs.rows)
     print("chosen learning rates:", rates, flush=True)
     shapes = [(kind, budget) for budget in BUDGETS for kind in KINDS] + [ORDINARY]
     jobs = [(k, e, n, s, rates[k]) for s in SEEDS for n in SCHEDULES.values() for k, e in shapes]
-    runs.do(run, jobs, workers)
+    runs.do(run, jobs, at_once)
 
 
 if __name__ == "__main__":

@@ -9,11 +9,10 @@ that is not reported. Every finished run is written at once, so a stopped script
 results and repeats one of the runs live.
 """
 
-import argparse
 from pathlib import Path
 
 import torch
-from runs import Runs
+from runs import Runs, workers
 
 from deepseek_lab.model.small_moe import HIDDEN, LAYERS, small_moe
 from deepseek_lab.training.balancing import Balancing, held_out_loads, violations
@@ -63,9 +62,7 @@ def best_rate(rows: list[dict], shape: str, method: str) -> float:
 
 def main() -> None:
     """Tune, then run every method and every shape with three seeds."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--workers", type=int, default=2)
-    workers = parser.parse_args().workers
+    at_once = workers(__doc__)
     about = {
         "script": "tools/moe_balance.py",
         "task": "next byte; " + ", ".join(domain_corpora()) + " in equal shares",
@@ -76,13 +73,13 @@ def main() -> None:
     }
     runs = Runs(OUTPUT, ("shape", "method", "strength", "seed", "lr"), about)
     tuned = [(MAIN, method) for method in DEFAULT] + [(shape, "bias") for shape in SHAPES if shape != MAIN]
-    runs.do(run, [(s, m, DEFAULT[m], TUNING_SEED, lr) for s, m in tuned for lr in TUNING_RATES], workers)
+    runs.do(run, [(s, m, DEFAULT[m], TUNING_SEED, lr) for s, m in tuned for lr in TUNING_RATES], at_once)
     rates = {pair: best_rate(runs.rows, *pair) for pair in tuned}
     print("chosen learning rates:", rates, flush=True)
     for seed in SEEDS:
         jobs = [(MAIN, method, strength, seed, rates[MAIN, method]) for method, strength in BALANCING]
         jobs += [(shape, "bias", DEFAULT["bias"], seed, rates[shape, "bias"]) for shape in SHAPES if shape != MAIN]
-        runs.do(run, jobs, workers)
+        runs.do(run, jobs, at_once)
 
 
 if __name__ == "__main__":

@@ -6,12 +6,11 @@ The models are alike and see the same batches; one of the two also answers MTP's
 Notebook 04 shows the result.
 """
 
-import argparse
 from functools import cache
 from pathlib import Path
 
 import torch
-from runs import Runs
+from runs import Runs, workers
 
 from deepseek_lab import DeepSeekConfig
 from deepseek_lab.model.decoder import DeepSeekForCausalLM
@@ -47,9 +46,7 @@ def run(weight: float, seed: int) -> dict:
 
 def main() -> None:
     """Every weight with every seed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--workers", type=int, default=2)
-    workers = parser.parse_args().workers
+    at_once = workers(__doc__)
     about = {
         "script": "tools/mtp_effect.py",
         "task": "next token of the Python standard library, vocabulary 1024",
@@ -58,7 +55,7 @@ def main() -> None:
         "steps": STEPS,
         "tokens_per_step": BATCH * LENGTH,
     }
-    Runs(OUTPUT, ("mtp_weight", "seed"), about).do(run, [(w, s) for s in SEEDS for w in WEIGHTS], workers)
+    Runs(OUTPUT, ("mtp_weight", "seed"), about).do(run, [(w, s) for s in SEEDS for w in WEIGHTS], at_once)
 
 
 if __name__ == "__main__":

@@ -8,13 +8,12 @@ is not reported. Every finished run is written at once, so a stopped script carr
 and trains one of the models live, on a shorter text.
 """
 
-import argparse
 import dataclasses
 import time
 from pathlib import Path
 
 import torch
-from runs import Runs
+from runs import Runs, workers
 
 from deepseek_lab.model import needle_models as models
 from deepseek_lab.training.needle import TOPICS, NeedleTask, distance_range, score_needle, train_needle
@@ -52,9 +51,7 @@ def best_rate(rows: list[dict], kind: str) -> float:
 
 def main() -> None:
     """Tune, then run every kind with every seed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--workers", type=int, default=2)
-    workers = parser.parse_args().workers
+    at_once = workers(__doc__)
     about = {
         "script": "tools/needle.py",
         "task": dataclasses.asdict(TASK) | {"tokens": TASK.length, "distance": distance_range(TASK)},
@@ -71,11 +68,11 @@ def main() -> None:
         "curriculum_gaps": {"HCA": GAPS["HCA"]},
     }
     runs = Runs(OUTPUT, ("kind", "seed", "lr"), about)
-    runs.do(run, [(kind, TUNING_SEED, lr) for lr in TUNING_RATES for kind in models.NEEDLE_KINDS[::-1]], workers)
+    runs.do(run, [(kind, TUNING_SEED, lr) for lr in TUNING_RATES for kind in models.NEEDLE_KINDS[::-1]], at_once)
     rates = {kind: best_rate(runs.rows, kind) for kind in models.NEEDLE_KINDS}
     runs.about["learning_rates"] = rates  # runs at other rates may be in the file, but aren't reported
     print("chosen learning rates:", rates, flush=True)
-    runs.do(run, [(kind, seed, rates[kind]) for seed in SEEDS for kind in models.NEEDLE_KINDS[::-1]], workers)
+    runs.do(run, [(kind, seed, rates[kind]) for seed in SEEDS for kind in models.NEEDLE_KINDS[::-1]], at_once)
     runs.save()
 
 

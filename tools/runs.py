@@ -1,5 +1,6 @@
 """Training runs in parallel processes: what is done already is not run again, and each result is saved at once."""
 
+import argparse
 import json
 import platform
 from collections.abc import Callable, Mapping, Sequence
@@ -8,6 +9,13 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import torch
+
+
+def workers(about: str) -> int:
+    """The command line of a tool that runs trainings: how many at once. `about` is shown by `--help`."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workers", type=int, default=2)
+    return parser.parse_args().workers
 
 
 class Runs:

@@ -73,7 +73,7 @@ class AttentionCache:
         self.check_room(new_tokens)
 
     def rewind(self, count: int) -> None:
-        """Forget the newest `count` tokens of every sequence."""
+        """Forget the newest `count` tokens of every sequence. Raises `ValueError` if it holds fewer."""
         fits = is_whole(count) and 0 <= count <= self.length
         require(fits, "count", count, f"a whole number from 0 to the {self.length} tokens that the cache holds")
         self.length -= count

@@ -21,7 +21,10 @@ def latent_elements(kv_lora_rank: int, qk_rope_head_dim: int) -> int:
 
 
 def cache_bytes(elements_per_token: float, layers: int, tokens: int, bits: int = 16, batch_size: int = 1) -> int:
-    """Bytes to hold `tokens` tokens of each of `batch_size` sequences in all layers, at `bits` per number."""
+    """Bytes to hold `tokens` tokens of each of `batch_size` sequences in all layers, at `bits` per number.
+
+    Raises `ValueError` for a number below 0.
+    """
     for field, value in (("layers", layers), ("tokens", tokens), ("bits", bits), ("batch_size", batch_size)):
         require(value >= 0, field, value, "a number of at least 0")
     return int(-(-elements_per_token * layers * tokens * batch_size * bits // 8))

@@ -169,6 +169,7 @@ class CompressedAttention(nn.Module):
         """What teaches the indexer: its distance from the layer's attention to entries (`indexer_loss`), in nats.
 
         Over all complete entries, as in a warm-up, or if `sparse` over those it picks. Only the indexer gets gradients.
+        Raises `ValueError` for a layer without an indexer.
         """
         require(self.kind == SPARSE, "layer type", self.kind, SPARSE)
         tokens = hidden_states.shape[1]

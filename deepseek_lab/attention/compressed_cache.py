@@ -77,7 +77,10 @@ class CompressedCache(AttentionCache):
         self.length += count
 
     def rewind(self, count: int) -> None:
-        """Forget the newest `count` tokens, all of which must have come in the last step, of at most `UNDO` tokens."""
+        """Forget the newest `count` tokens, all of which must have come in the last step, of at most `UNDO` tokens.
+
+        Raises `ValueError` otherwise.
+        """
         if count == 0:
             return
         before, keys, opened = self._undo or (self.length, None, None)

@@ -13,7 +13,10 @@ from deepseek_lab.config import require
 
 
 def causal_mask(queries: int, keys: int, device=None) -> Tensor:
-    """(T, S) of booleans, True where a query may look. The queries are the last `queries` of the `keys` tokens."""
+    """(T, S) of booleans, True where a query may look. The queries are the last `queries` of the `keys` tokens.
+
+    Raises `ValueError` for more queries than keys.
+    """
     require(queries <= keys, "queries", queries, f"at most the {keys} keys: each token sees at least itself")
     return torch.ones(queries, keys, dtype=torch.bool, device=device).tril(diagonal=keys - queries)
 
@@ -27,6 +30,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, scale: float) -> tuple[Tensor, Tenso
     """The equation, plainly. q (B, H, T, D), k (B, G, S, D), v (B, G, S, D_v), with H a multiple of G.
 
     Causal. Returns the outputs (B, H, T, D_v) and the weights (B, H, T, S). The softmax is computed in fp32 or better.
+    Raises `ValueError` if G doesn't divide H.
     """
     heads, groups, queries, keys = q.shape[1], k.shape[1], q.shape[2], k.shape[2]
     require(heads % groups == 0, "key/value heads", groups, f"a divisor of the {heads} query heads")
@@ -44,7 +48,8 @@ def attend(q: Tensor, k: Tensor, v: Tensor, scale: float) -> tuple[Tensor, Tenso
 def attend_fast(q: Tensor, k: Tensor, v: Tensor, scale: float, mask: Tensor | None = None) -> Tensor:
     """The outputs of causal `attend`, by PyTorch's fused kernels. Same shapes.
 
-    `mask` (B, 1, T, T) of booleans, True where a query may look, takes the place of the causal one.
+    `mask` (B, 1, T, T) of booleans, True where a query may look, takes the place of the causal one. Raises `ValueError`
+    if G doesn't divide H, or a mask comes with more keys than queries.
     """
     heads, groups, queries, keys = q.shape[1], k.shape[1], q.shape[2], k.shape[2]
     require(heads % groups == 0, "key/value heads", groups, f"a divisor of the {heads} query heads")

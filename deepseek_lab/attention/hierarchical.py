@@ -43,6 +43,7 @@ class HierarchicalAttention(nn.Module):
         self.out_proj = Linear(width, hidden_size, bias=False)
 
     def forward(self, hidden_states: Tensor) -> Tensor:
+        """(B, T, M) -> (B, T, M), by the three steps above. Raises `ValueError` for another shape."""
         shape, width = tuple(hidden_states.shape), self.q_proj.in_features
         require(len(shape) == 3 and shape[2] == width, "hidden_states", shape, f"shape (batch, tokens, {width})")
         x, tokens = hidden_states, hidden_states.shape[1]

@@ -59,6 +59,7 @@ class MultiHeadLatentAttention(nn.Module):
         `absorb` picks the form; None takes the one with fewer multiplications (`absorbing_is_cheaper`). A model hands
         the `rotary_table` of the tokens' positions to all its layers, so that it is made once. `mask` (B, 1, T, T) of
         booleans says which tokens each token may look at, where that is not all up to itself; only without a cache.
+        Raises `ValueError` for shapes that don't fit.
         """
         require(mask is None or not (absorb or cache), "mask", "a cache, or absorb=True", "the expanded form, no cache")
         if rotary is None:
@@ -178,7 +179,8 @@ class MultiHeadLatentAttention(nn.Module):
 def attention_flops(config: DeepSeekConfig, queries: int, keys: int, absorb: bool) -> int:
     """Floating-point operations of MLA for one sequence, from the latents to the heads' outputs (2 per multiply-add).
 
-    Every query is counted against every key, as a kernel without causal skipping computes it.
+    Every query is counted against every key, as a kernel without causal skipping computes it. Raises `ValueError` for
+    no queries.
     """
     require(queries >= 1, "queries", queries, "at least 1")
     heads, latent, rope = config.num_attention_heads, config.kv_lora_rank, config.qk_rope_head_dim

@@ -20,6 +20,7 @@ class RMSNorm(nn.RMSNorm):
         super().__init__(width, eps=eps)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(…, M) -> (…, M), of x's dtype."""
         precise = x.dtype == self.weight.dtype and x.dtype in (torch.float32, torch.float64)
         if precise and x.device.type == "cpu" and x.shape[-1:] == self.weight.shape:
             if x.numel() <= FEW and not torch.is_grad_enabled():  # all in cache: what counts is how often one starts

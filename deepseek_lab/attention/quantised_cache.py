@@ -20,13 +20,19 @@ BLOCK = 64  # numbers that share a scale
 
 
 def largest_level(bits: int) -> int:
-    """Levels go from minus this to this: 127, 31 or 7. Symmetric, so that zero stays zero."""
+    """Levels go from minus this to this: 127, 31 or 7. Symmetric, so that zero stays zero.
+
+    Raises `ValueError` for other than 8, 6 or 4 bits.
+    """
     require(bits in GROUPS, "bits", bits, f"one of {sorted(GROUPS)}")
     return 2 ** (bits - 1) - 1
 
 
 def quantised_bytes(width: int, bits: int, block: int = BLOCK) -> int:
-    """Bytes of one token's entry of `width` numbers: 416 for 512 numbers of 6 bits, of which 32 are the scales."""
+    """Bytes of one token's entry of `width` numbers: 416 for 512 numbers of 6 bits, of which 32 are the scales.
+
+    Raises `ValueError` for numbers below 1, and for other than 8, 6 or 4 bits.
+    """
     largest_level(bits)
     for field, value in (("width", width), ("block", block)):
         require(is_whole(value) and value >= 1, field, value, "a whole number of at least 1")

@@ -99,6 +99,7 @@ def select(scores: Tensor, topk: int, seen: Tensor | None = None) -> Tensor:
 
     Without `seen` (…, T, S) the queries are the last T of the S tokens, and look back. K is the smaller of `topk` and
     S. Among equal scores any may win: a score is exactly 0 wherever ReLU shut every head, which few heads make common.
+    Raises `ValueError` for a `topk` below 1.
     """
     require(is_whole(topk) and topk >= 1, "index_topk", topk, "a whole number of at least 1")
     queries, keys = scores.shape[1:]

@@ -105,7 +105,10 @@ class Batcher:
     def sized_for(
         cls, model: DeepSeekForCausalLM, prompts: Sequence[Sequence[int]], max_new_tokens: int, max_batch: int = 16
     ) -> "Batcher":
-        """A batcher with a memory of its own, just large enough that none of these prompts has to be evicted."""
+        """A batcher with a memory of its own, just large enough that none of these prompts has to be evicted.
+
+        Raises `ValueError` for numbers below 1.
+        """
         require_whole(1, max_new_tokens=max_new_tokens, max_batch=max_batch)
         size, at_once = whole_entries(model, 16), min(max_batch, len(prompts))
         longest = max(len(prompt) for prompt in prompts) + max_new_tokens - 1
@@ -342,7 +345,7 @@ def generate_batch(
 
 
 def weights_stamp(model: torch.nn.Module) -> tuple:
-    """Changes when a weight is written (not through `.data`) or lies elsewhere. Microseconds."""
+    """Another one after a weight was written (not through `.data`) or moved. Takes microseconds."""
     tensors = [*model.parameters(), *model.buffers()]
     return tuple((t.data_ptr(), 0 if t.is_inference() else t._version) for t in tensors)
 

@@ -48,7 +48,10 @@ class Blocks:
         return len(self._of_key)
 
     def take(self) -> int:
-        """A block that nobody holds; if none is free, the one idle longest, which is forgotten."""
+        """A block that nobody holds; if none is free, the one idle longest, which is forgotten.
+
+        Raises `OutOfBlocks` if all are held.
+        """
         if self._free:
             block = heapq.heappop(self._free)
         elif self._idle:
@@ -60,14 +63,17 @@ class Blocks:
         return block
 
     def share(self, block: int) -> None:
-        """One more sequence holds this block."""
+        """One more sequence holds this block. Raises `ValueError` for a free one."""
         if self.references[block] == 0:
             require(block in self._idle, "block", block, "one that is held or remembered, not a free one")
             del self._idle[block]
         self.references[block] += 1
 
     def give_back(self, block: int) -> None:
-        """One sequence less holds this block; the last one leaves it idle if it has a key, and free if not."""
+        """One sequence less holds this block; the last one leaves it idle if it has a key, and free if not.
+
+        Raises `ValueError` if nobody does.
+        """
         require(self.references[block] > 0, "block", block, "one that is held: this one was given back already")
         self.references[block] -= 1
         if self.references[block] == 0:
@@ -77,7 +83,10 @@ class Blocks:
                 heapq.heappush(self._free, block)
 
     def remember(self, key: Hashable, block: int) -> bool:
-        """Let `find(key)` find this block. False if another block has this key, or this one has another."""
+        """Let `find(key)` find this block. False if another block has this key, or this one has another.
+
+        Raises `ValueError` if nobody holds it.
+        """
         if key in self._of_key or block in self._key_of:
             return False
         require(self.references[block] > 0, "block", block, "one that is held")

@@ -145,24 +145,31 @@ def _compile(step: nn.Module, batch_size: int):
     example = torch.zeros(batch_size, 1, dtype=torch.long), slots, torch.arange(5001)
     dynamic = None, [{1: room} for _ in slots], {0: length}
     settings = {"aot_inductor.package_constants_in_so": False}  # no second copy of the weights
-    folder = tempfile.TemporaryDirectory(prefix="deepseek_lab_", ignore_cleanup_errors=True)
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # PyTorch's exporter warns of its own old parts
-        exported = torch.export.export(step, example, dynamic_shapes=dynamic)
-        try:
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="deepseek_lab_", ignore_cleanup_errors=True)
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # PyTorch's exporter warns of its own old parts
+            exported = torch.export.export(step, example, dynamic_shapes=dynamic)
             file = torch._inductor.aoti_compile_and_package(
                 exported, package_path=str(Path(folder.name) / "step.pt2"), inductor_configs=settings
             )
-        except InductorError as error:  # a compiler without OpenMP, say
-            raise RuntimeError(
-                "compile_decode: PyTorch could not compile the step here; the step that is not compiled needs no C++"
-            ) from error
-        program = torch._inductor.aoti_load_package(file)
+            program = torch._inductor.aoti_load_package(file)
+    except (InductorError, OSError) as error:  # a compiler without OpenMP, say, or no room for temporary files
+        raise RuntimeError(
+            f"compile_decode: PyTorch could not compile the step here ({_reason(error)}); "
+            "the step that is not compiled needs no C++"
+        ) from error
     found = dict(exported.state_dict) | exported.constants
     # Views: the program reads the weights' own memory, and holds it whatever becomes of the parameters.
     constants = {name: found[name].detach() for name in program.get_constant_fqns()}
     program.load_constants(constants, check_full_update=True, user_managed=True)
     return program, folder, list(constants.values())
+
+
+def _reason(error: Exception) -> str:
+    """The line in which a compiler says what is wrong, out of all that PyTorch quotes with it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return next((line for line in lines if "error: " in line), lines[0] if lines else type(error).__name__)
 
 
 def _let_go(constants: list[Tensor]) -> None:

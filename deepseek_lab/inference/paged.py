@@ -88,7 +88,10 @@ class PagedCache:
 
     @classmethod
     def within(cls, model: nn.Module, max_bytes: int, block_size: int = 16, sequences: int = 32) -> "PagedCache":
-        """As many blocks as fit into `max_bytes`, beside what `sequences` texts and snapshots need."""
+        """As many blocks as fit into `max_bytes`, beside what `sequences` texts and snapshots need.
+
+        Raises `ValueError` if not even one does.
+        """
         require_whole(1, max_bytes=max_bytes)
         one = cls(model, 1, block_size, sequences)
         fixed, block = 2 * one.state.nbytes, one.nbytes - one.state.nbytes
@@ -114,7 +117,7 @@ class PagedCache:
     def new_sequence(self) -> PagedSequence:
         """An empty text. Raises `OutOfBlocks` when `sequences` texts are open."""
         if not self.free_rows:
-            raise OutOfBlocks(f"all {self.sequences} sequences are open")
+            raise OutOfBlocks(f"all {self.sequences} sequences are open: free one, or make a cache for more")
         sequence = PagedSequence(self, self.free_rows.pop())
         self.state.clear(sequence.row)
         return sequence
@@ -203,7 +206,10 @@ class PagedCache:
         self.snapshots.pop(block, None)
 
     def start(self, keys: Sequence[str], at_most: int) -> PagedSequence:
-        """A sequence that begins with the remembered blocks of `keys`, as many as there are, up to `at_most` tokens."""
+        """A sequence that begins with the remembered blocks of `keys`, as many as there are, up to `at_most` tokens.
+
+        Raises `ValueError` for an `at_most` below 0.
+        """
         require_whole(0, at_most=at_most)
         found = []
         for key in keys[: at_most // self.block_size]:

@@ -50,7 +50,10 @@ class PagedDisk:
         return tensors
 
     def load(self, sequence: PagedSequence, keys: Sequence[str], at_most: int) -> int:
-        """Put blocks that follow the sequence's own from disk into the cache. Returns how many tokens came."""
+        """Put blocks that follow the sequence's own from disk into the cache. Returns how many tokens came.
+
+        Raises `ValueError` if the sequence doesn't end with a whole block.
+        """
         cache, size = self.cache, self.cache.block_size
         cache.check_sequence(sequence)
         require(sequence.length % size == 0, "sequence", f"{sequence.length} tokens", f"whole blocks of {size}")

@@ -78,11 +78,11 @@ class State:
                 tensor[to] = tensor[row]
 
     def snapshot(self, row: int) -> dict[tuple[int, str], Tensor]:
-        """A copy, by layer and slot."""
+        """A copy of one row's states, by layer and slot."""
         return {(i, name): tensor[row].clone() for i, layer in enumerate(self.layers) for name, tensor in layer.items()}
 
     def restore(self, row: int, snapshot: dict[tuple[int, str], Tensor]) -> None:
-        """Put a copy back."""
+        """Put a copy, as `snapshot` made it, into a row."""
         for (i, name), tensor in snapshot.items():
             self.layers[i][name][row] = tensor
 
@@ -95,7 +95,7 @@ class PagedLayer:
         self.positions = step.positions
 
     def check_step(self, batch: int, new_tokens: int) -> None:
-        """The step's own check was made for all layers."""
+        """Nothing: the step was checked for all layers at once."""
 
     @property
     def complete(self) -> bool:
@@ -119,7 +119,10 @@ class PagedPart:
         self.place, self.slots, self.done = place, storage, False
 
     def append(self, **entries: Tensor) -> tuple[Tensor, ...]:
-        """As `AttentionCache.append`, for one sequence: (1, T, ...) each -> (1, S, ...) each."""
+        """As `AttentionCache.append`, for one sequence: (1, T, ...) each -> (1, S, ...) each.
+
+        Raises `ValueError` for a second call in one step.
+        """
         check_entries(entries, self.slots, 1)
         require(not self.done, "cache", "a second call in one step", "one")
         self.done = True

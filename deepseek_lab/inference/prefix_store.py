@@ -39,7 +39,8 @@ def fingerprint(model: DeepSeekForCausalLM) -> str:
     """sha256 of what the model computes with: its config, its modules' settings, and all weights, dtypes included.
 
     Reads every weight once, about a second per gigabyte: keep the result. A cache of another form (quantised, under
-    autocast) isn't told apart: add a word to the fingerprint for it.
+    autocast) isn't told apart: add a word to the fingerprint for it. Raises `ValueError` for a model on the meta
+    device.
     """
     digest = hashlib.sha256()
 
@@ -63,7 +64,7 @@ def block_keys(fingerprint: str, tokens: Sequence[int], block_size: int) -> list
     """A key for each whole block of `block_size` tokens: T // block_size of them, 64 hexadecimal digits each.
 
     Key i depends on the model, the block size, and every token from the first to the end of block i: what attention
-    keeps of a token depends on all tokens before it.
+    keeps of a token depends on all tokens before it. Raises `ValueError` for what are no token ids.
     """
     require(isinstance(fingerprint, str) and fingerprint, "fingerprint", fingerprint, "a string, as fingerprint(model)")
     require_whole(1, block_size=block_size)

@@ -20,7 +20,8 @@ def quantised_cache(
 ) -> ModelCache:
     """As `model.new_cache`, with the latents as integers of 8, 6 or 4 bits and a scale for every `block` numbers.
 
-    V2, V3 and V3.2, whose indexer's keys stay as they are. The rotated key stays too, unless `quantise_k_pe`.
+    V2, V3 and V3.2, whose indexer's keys stay as they are. The rotated key stays too, unless `quantise_k_pe`. Raises
+    `ValueError` for V4, and for what can't be packed so.
     """
     takes = "deepseek_v2, deepseek_v3 or deepseek_v32: V4 keeps no latents"
     require(model.config.model_type != "deepseek_v4", "model_type", model.config.model_type, takes)
@@ -53,7 +54,8 @@ def quantised_loss(
     """Each window's mean loss in nats per token, read piece by piece through a cache: (N, T + 1) ids -> (N,).
 
     `bits` None is the plain cache. Every token reads the latents of those before it, and its own, from the cache.
-    Compare two results window by window (`mean_difference`): windows differ far more than caches do.
+    Compare two results window by window (`mean_difference`): windows differ far more than caches do. Raises
+    `ValueError` for windows of another shape.
     """
     good = windows.dim() == 2 and windows.shape[0] >= 1 and windows.shape[1] >= 2
     require(good, "windows", tuple(windows.shape), "shape (N, T + 1), N >= 1, T >= 1")

@@ -30,7 +30,7 @@ class Branch:
 
     name: str
     spans: list[tuple[int, int]]  # first token, and the one behind the last
-    scores: Tensor | None  # (T, n), what the choice saw; minus infinity where there was nothing to see yet
+    scores: Tensor | None  # (T, n) in fp32, what the choice saw; minus infinity where there was nothing to see yet
     kept: Tensor  # (T, n) of booleans: what each query reads
 
 
@@ -42,7 +42,10 @@ class LabReader:
         self.model, self.tokenizer, self.indexers, self.limit = model, tokenizer, indexers, limit
 
     def tokens(self, text: str) -> tuple[Tensor, list[str]]:
-        """Ids (1, T), a begin token first, and the piece of text that each stands for; at most `limit` of them."""
+        """Ids (1, T), a begin token first, and the piece of text that each stands for; at most `limit` of them.
+
+        Raises `ValueError` for what is no text.
+        """
         require(isinstance(text, str), "text", type(text).__name__, "a string")
         ids = self.tokenizer(text, add_special_tokens=False).input_ids[: self.limit - 1]
         pieces = [self.tokenizer.decode([token]) for token in ids]
@@ -51,7 +54,10 @@ class LabReader:
 
     @torch.no_grad()
     def branches(self, text: str, variant: str, window: int, compression: int, topk: int) -> list[Branch]:
-        """What `variant` reads of the text. `compression`: tokens per entry; `topk`: tokens (DSA) or entries (CSA)."""
+        """What `variant` reads of the text. `compression`: tokens per entry; `topk`: tokens (DSA) or entries (CSA).
+
+        Raises `ValueError` for another variant, and rates without an indexer.
+        """
         require(variant in VARIANTS, "variant", variant, " or ".join(VARIANTS))
         require_whole(1, window=window, compression=compression, topk=topk)
         trained = variant != "CSA" or compression in RATES
@@ -63,10 +69,10 @@ class LabReader:
         one_by_one = [(i, i + 1) for i in range(tokens)]
         if variant == "dense":
             seen = causal_mask(tokens, tokens)
-            weights = LayerInput(self.model, ids).weights[0].mean(dim=0).cpu()
+            weights = LayerInput(self.model, ids).weights[0].float().mean(dim=0).cpu()
             return [Branch("every token", one_by_one, weights.masked_fill(~seen, float("-inf")), seen)]
         if variant == "DSA":
-            scores = self.indexers.token_scores(LayerInput(self.model, ids)).cpu()
+            scores = self.indexers.token_scores(LayerInput(self.model, ids)).float().cpu()
             seen = causal_mask(tokens, tokens)
             chosen = mask_of(select(scores, topk), tokens)[0]
             return [Branch("chosen tokens", one_by_one, scores[0].masked_fill(~seen, float("-inf")), chosen)]
@@ -79,6 +85,6 @@ class LabReader:
         if variant != "CSA":
             return [near, Branch("summaries" if variant == "summaries" else "entries", spans, None, seen)]
         spans = [(max(0, first - compression), stop) for first, stop in spans]  # windows overlap
-        scores = self.indexers.entry_scores(LayerInput(self.model, ids), compression).cpu()
+        scores = self.indexers.entry_scores(LayerInput(self.model, ids), compression).float().cpu()
         chosen = mask_of(select(scores, topk, seen), entries)[0] if entries else seen
         return [near, Branch("chosen entries", spans, scores[0].masked_fill(~seen, float("-inf")), chosen)]

@@ -135,6 +135,7 @@ def static_batching(
     Prompts are padded to the batch's longest, and read in as many steps as `tokens_per_step` asks for; then every
     sequence takes a place in each step until the last has written its last token. Memory is reserved for the longest
     text of a batch, so that it bounds the batch. `lengths`: (prompt, written) of each; all are there from the start.
+    Raises `ValueError` for numbers below 1.
     """
     require_whole(1, max_batch=max_batch, tokens_per_step=tokens_per_step, blocks=blocks, block_size=block_size)
     batches: list[list[tuple[int, int]]] = []

@@ -14,7 +14,8 @@ Layout = list[tuple[str, int, dict[str, Slot]]]  # kind of layer, how many there
 def cache_layouts(v3: DeepSeekConfig, v32: DeepSeekConfig, v4: DeepSeekConfig, groups: int = 8) -> dict[str, Layout]:
     """Name -> kinds of layers: v3's heads with keys and values (MHA, GQA), v3's MLA, and the two later models.
 
-    Nothing is allocated: modules are made on the "meta" device, and asked for their slots.
+    Nothing is allocated: modules are made on the "meta" device, and asked for their slots. Raises `ValueError` if
+    `groups` doesn't divide v3's heads.
     """
     heads = v3.num_attention_heads
     require(heads % groups == 0, "groups", groups, f"a divisor of the {heads} heads")

@@ -89,11 +89,6 @@ class Speculation:
         """1 without any luck, at most 1 + the drafter's tokens; 0 if nothing was written."""
         return self.written / self.forwards if self.forwards else 0.0
 
-    @property
-    def forwards_per_token(self) -> float:
-        """The inverse; 0 if nothing was written."""
-        return self.forwards / self.written if self.written else 0.0
-
 
 def speculate(
     model: DeepSeekForCausalLM,
@@ -191,7 +186,10 @@ def verify(
 
 
 def accept(target: Tensor, draft: Draft, generator: torch.Generator | None) -> tuple[int, int]:
-    """The rule above: `target` (k + 1, V) are the model's distributions p after 0 to k guesses."""
+    """The rule above: `target` (k + 1, V) are the model's distributions p after 0 to k guesses.
+
+    Raises `ValueError` if the draft is of another vocabulary.
+    """
     size, guesses = target.shape[1], draft.tokens.long()[:, None]  # (k, 1)
     q = F.one_hot(guesses[:, 0], size).to(target.dtype) if draft.probabilities is None else draft.probabilities
     require(q.shape[1] == size, "draft probabilities", tuple(q.shape), f"{size} tokens, as the model's")

@@ -26,7 +26,8 @@ def complete_texts(
     A text ended where the model ended it or before the first of the strings `stop`; else `max_new_tokens` cut it off.
     A begin token stands before each prompt. Up to `max_batch` prompts of any length run together; a text that has
     ended makes room for the next. Prompt number i draws with the seed `seed` + i, so that its text doesn't depend on
-    the others. `sampling`: `top_k` and more, as in `Sampling`.
+    the others. `sampling`: `top_k` and more, as in `Sampling`. Raises `ValueError` for what is no list of strings, or
+    odd settings.
     """
     require(not isinstance(prompts, str), "prompts", prompts, "a list of strings")
     require(is_whole(seed), "seed", seed, "a whole number")

@@ -50,7 +50,10 @@ class Block:
 
 
 def anatomy(config: DeepSeekConfig, mtp: bool = False) -> list[Block]:
-    """The model, block by block. With `mtp`, its multi-token prediction modules come last."""
+    """The model, block by block. With `mtp`, its multi-token prediction modules come last.
+
+    Raises `ValueError` for V4's, which it has none of.
+    """
     vocabulary = _part(config, "embed_tokens", "vocab_size", "hidden_size", multiplies=False)
     blocks = [Block("embedding", "embedding", (vocabulary,))]
     blocks += [_decoder_block(config, layer) for layer in range(config.num_hidden_layers)]

@@ -36,7 +36,10 @@ def one_of_each(device="cpu") -> dict[str, nn.Module]:
 
 
 def keys_read(kind: str, context: int) -> tuple[int, int]:
-    """What the newest token's query reads of `context` tokens: entries with all heads, and with the indexer alone."""
+    """What the newest token's query reads of `context` tokens: entries with all heads, and with the indexer alone.
+
+    Raises `ValueError` for another kind, and a context below 1.
+    """
     require(kind in KINDS, "kind", kind, " or ".join(KINDS))
     require_whole(1, context=context)
     window = min(context, 128)
@@ -53,7 +56,7 @@ def keys_read(kind: str, context: int) -> tuple[int, int]:
 def filled_cache(layer: nn.Module, context: int) -> AttentionCache:
     """A cache as if `context` - 1 tokens had been read, of random numbers: what a step costs does not depend on them.
 
-    Set its `length` back to `context` - 1 to repeat a step.
+    Set its `length` back to `context` - 1 to repeat a step. Raises `ValueError` for a `context` below 1.
     """
     require_whole(1, context=context)
     cache = layer.new_cache(1, context)

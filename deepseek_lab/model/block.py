@@ -33,6 +33,7 @@ class DecoderBlock(nn.Module):
         rotary: tuple[Tensor, Tensor] | None = None,
         mask: Tensor | None = None,
     ) -> Tensor:
+        """(B, T, M) -> (B, T, M); a cache gains the T tokens. `rotary` and `mask` are the same for all layers."""
         x = x + self.self_attn(self.input_layernorm(x), cache, rotary=rotary, mask=mask)
         return x + self.mlp(self.post_attention_layernorm(x))
 
@@ -56,6 +57,7 @@ class StreamBlock(nn.Module):
         cache: AttentionCache | None = None,
         rotary: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
+        """(B, T, n, M) -> (B, T, n, M); a cache gains the T tokens. Hashed routers choose by `input_ids` (B, T)."""
         x, post, comb = self.attn_hc(streams)
         streams = write_back(streams, self.self_attn(self.input_layernorm(x), cache, rotary), post, comb)
         x, post, comb = self.ffn_hc(streams)

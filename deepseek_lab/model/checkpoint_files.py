@@ -34,7 +34,10 @@ class StoredTensor:
 
 
 def find_folder(directory_or_hub_id) -> Path:
-    """The folder itself, or for a hub id like "deepseek-ai/DeepSeek-V2-Lite" the folder that the hub's cache has."""
+    """The folder itself, or for a hub id like "deepseek-ai/DeepSeek-V2-Lite" the folder that the hub's cache has.
+
+    Raises `CheckpointError` for neither, and where the hub's cache has none.
+    """
     if not isinstance(directory_or_hub_id, (str, os.PathLike)):
         raise CheckpointError(f"checkpoint: got {directory_or_hub_id!r}, but it takes a folder or a hub id")
     folder = Path(directory_or_hub_id)
@@ -76,7 +79,10 @@ def read_json(path: Path) -> dict:
 
 
 def list_tensors(folder: Path) -> dict[str, StoredTensor]:
-    """name -> tensor, of all files that the index names, or else of `model.safetensors`, in the order of the bytes."""
+    """name -> tensor, of all files that the index names, or else of `model.safetensors`, in the order of the bytes.
+
+    Raises `CheckpointError` for files that are missing, damaged or say different things.
+    """
     index = folder / INDEX
     where = _read_index(index) if index.exists() else {}
     files = sorted(set(where.values())) or [SINGLE]

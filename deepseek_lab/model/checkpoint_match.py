@@ -58,7 +58,10 @@ def match(
 
 
 def by_official_name(stored: dict[str, StoredTensor], config: DeepSeekConfig) -> dict[str, StoredTensor]:
-    """The same under the names of official files, whoever wrote them."""
+    """The same under the names of official files, whoever wrote them.
+
+    Raises `CheckpointError` if two are one tensor.
+    """
     renamed: dict[str, StoredTensor] = {}
     for name, tensor in stored.items():
         official = official_name(name, config)

@@ -37,6 +37,7 @@ class DeepSeekModel(nn.Module):
         self.norm = RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
 
     def forward(self, input_ids: Tensor, cache: ModelCache | None = None, mask: Tensor | None = None) -> Tensor:
+        """(B, T) -> (B, T, M), after the last norm. A cache gains the T tokens; `mask` says what a query may see."""
         rotary = rotary_at(self.config, positions_of(cache, input_ids.shape[1], input_ids.device))
         x = self.embed_tokens(input_ids)
         blocks = self.layers[: self.config.num_hidden_layers]
@@ -58,6 +59,7 @@ class DeepSeekStreamModel(nn.Module):
         self.norm = RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
 
     def forward(self, input_ids: Tensor, cache: ModelCache | None = None, mask: Tensor | None = None) -> Tensor:
+        """(B, T) -> (B, T, M), after the last norm. A cache gains the T tokens. Raises `ValueError` for a mask."""
         require(mask is None, "attention_mask", "a mask", "None in V4: compressed entries would mix padding in")
         positions = positions_of(cache, input_ids.shape[1], input_ids.device)
         streams = self.embed_tokens(input_ids)[:, :, None].expand(-1, -1, self.config.hc_mult, -1)
@@ -101,7 +103,10 @@ class DeepSeekForCausalLM(nn.Module):
     def hidden_states(
         self, input_ids: Tensor, cache: ModelCache | None = None, attention_mask: Tensor | None = None
     ) -> Tensor:
-        """What the output head sees: (B, T) -> (B, T, M)."""
+        """What the output head sees: (B, T) -> (B, T, M).
+
+        Raises `ValueError` for a cache and an `attention_mask` together.
+        """
         self._check(input_ids, cache)
         mask = None
         if attention_mask is not None:
@@ -153,7 +158,10 @@ class DeepSeekForCausalLM(nn.Module):
 
 
 def padding_mask(attention_mask: Tensor, shape: tuple[int, int]) -> Tensor:
-    """(B, T) of ones and zeros -> (B, 1, T, T), True where a token may look: back, at tokens, and at itself."""
+    """(B, T) of ones and zeros -> (B, 1, T, T), True where a token may look: back, at tokens, and at itself.
+
+    Raises `ValueError` for any other mask.
+    """
     require(isinstance(attention_mask, Tensor), "attention_mask", type(attention_mask).__name__, "a tensor")
     got = tuple(attention_mask.shape)
     require(got == tuple(shape), "attention_mask", got, f"shape {tuple(shape)}, as input_ids")

@@ -11,7 +11,10 @@ from deepseek_lab.config import is_whole, require
 
 
 def block_size(config_json: dict) -> tuple[int, int]:
-    """Rows and columns of one block, from the `quantization_config` of a `config.json`; 128 x 128 if it has none."""
+    """Rows and columns of one block, from the `quantization_config` of a `config.json`; 128 x 128 if it has none.
+
+    Raises `ValueError` for another method, or what is no block.
+    """
     settings = config_json.get("quantization_config") or {}
     require(isinstance(settings, dict), "quantization_config", settings, "an object")
     method = settings.get("quant_method", "fp8")

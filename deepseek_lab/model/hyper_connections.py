@@ -126,6 +126,7 @@ class HyperHead(_Streams):
         self.hc_scale = nn.Parameter(torch.ones(1))
 
     def forward(self, streams: Tensor) -> Tensor:
+        """Their weighted sum; the weights depend on what flows in them. (B, T, n, M) -> (B, T, M)."""
         projected = self._project(streams, self.hc_fn)
         scale, base = self.hc_scale.to(projected.dtype), self.hc_base.to(projected.dtype)
         read = (projected * scale + base).sigmoid() + self.hc_eps

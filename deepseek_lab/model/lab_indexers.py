@@ -46,7 +46,10 @@ class LabIndexers(nn.Module):
         return self.tokens(seen.hidden_states, seen.query_latent, keys, seen.rotary)
 
     def entry_scores(self, seen: "LayerInput", rate: int) -> Tensor:
-        """(B, T, E), an entry for every `rate` tokens, of later ones too."""
+        """(B, T, E), an entry for every `rate` tokens, of later ones too.
+
+        Raises `ValueError` for a rate without an indexer.
+        """
         require(rate in RATES, "rate", rate, " or ".join(map(str, RATES)))
         indexer, x = self.entries[str(rate)], seen.hidden_states
         keys, _ = indexer.compressor(x, 0, indexer.compressor.nothing_yet(len(x)))

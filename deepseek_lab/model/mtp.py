@@ -39,6 +39,7 @@ class MultiTokenPrediction(DecoderBlock):
         cache: AttentionCache | None = None,
         rotary: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
+        """`hidden_states` (B, T, M) and `embeddings` (B, T, M) of the tokens one later -> (B, T, M)."""
         # The V3 paper writes the two halves in the other order; the released weights want the embedding first.
         x = self.eh_proj(torch.cat([self.enorm(embeddings), self.hnorm(hidden_states)], dim=-1))
         return self.shared_head["norm"](super().forward(x, cache, rotary))

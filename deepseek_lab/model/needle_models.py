@@ -25,7 +25,10 @@ PARAMETERS = 120_000  # every kind has this many, to 0.5 %: the feed-forward lay
 
 
 def needle_attention(kind: str) -> nn.Module:
-    """One layer's attention, (B, T, M) -> (B, T, M). Indexers have 8 heads of 16 numbers."""
+    """One layer's attention, (B, T, M) -> (B, T, M). Indexers have 8 heads of 16 numbers.
+
+    Raises `ValueError` for another kind.
+    """
     require(kind in NEEDLE_KINDS, "kind", kind, " or ".join(NEEDLE_KINDS))
     shape = dict(
         hidden_size=HIDDEN, num_hidden_layers=1, num_attention_heads=HEADS, q_lora_rank=48, qk_rope_head_dim=8,

@@ -56,7 +56,8 @@ def decode_work(
     `kind` is one of `KINDS`: had the model's heads used keys and values of width `v_head_dim` (MHA, GQA, MQA), or its
     own MLA in either form. `weights` adds what becomes of the up-projections W_UK and W_UV: their bytes, and in the
     absorbed form the operations on queries and outputs; the expanded form multiplies every cached token with them and
-    counts those operations always. `bits` of every number moved.
+    counts those operations always. `bits` of every number moved. Raises `ValueError` for another kind, and numbers
+    below 1.
     """
     require(kind in KINDS, "kind", kind, f"one of {', '.join(KINDS)}")
     _check_latent(config)
@@ -111,7 +112,10 @@ MACHINES = {
 
 
 def attainable(intensity: float, peak_flops: float, bandwidth: float) -> float:
-    """The roofline: operations per second that work of this intensity (operations per byte) can reach."""
+    """The roofline: operations per second that work of this intensity (operations per byte) can reach.
+
+    Raises `ValueError` for numbers not above 0.
+    """
     for field, value in (("intensity", intensity), ("peak_flops", peak_flops), ("bandwidth", bandwidth)):
         require(is_number(value) and value > 0, field, value, "a number above 0")
     return min(peak_flops, intensity * bandwidth)
@@ -121,6 +125,7 @@ def measure_machine(device: torch.device | str = "cpu", seconds: float = 1.0) ->
     """This machine's point: its best rates of fp32 matrix products and of copies, measured in about `seconds`.
 
     A copy of n bytes moves 2 n: it reads and it writes. Needs 256 MiB of memory. With torch's threads as they are set.
+    Raises `ValueError` for `seconds` not above 0.
     """
     require(is_number(seconds) and seconds > 0, "seconds", seconds, "a number above 0")
     device = torch.device(device)
@@ -153,7 +158,10 @@ def _check_latent(config: DeepSeekConfig) -> None:
 
 
 def cached_elements(config: DeepSeekConfig, kind: str) -> int:
-    """Numbers per token and layer: kinds of `CacheShape.elements`, or "MHA from MLA", every head's key and value."""
+    """Numbers per token and layer: kinds of `CacheShape.elements`, or "MHA from MLA", every head's key and value.
+
+    Raises `ValueError` for another kind.
+    """
     _check_latent(config)
     found = CacheShape.of("", config).elements()
     found["MHA from MLA"] = config.num_attention_heads * (config.qk_head_dim + config.v_head_dim)
@@ -167,7 +175,10 @@ def weight_bytes(config: DeepSeekConfig, bits: int = 8) -> int:
 
 
 def tokens_that_fit(memory_bytes: float, weight_bytes: float, cache_bytes_per_token: float) -> int:
-    """Tokens for whose cache there is room beside the weights, and nothing else; 0 where the weights don't fit."""
+    """Tokens for whose cache there is room beside the weights, and nothing else; 0 where the weights don't fit.
+
+    Raises `ValueError` for numbers below 0.
+    """
     room = {"memory_bytes": memory_bytes, "weight_bytes": weight_bytes}
     for field, value in room.items():
         require(is_number(value) and value >= 0, field, value, "a number of at least 0")
@@ -179,7 +190,10 @@ def tokens_that_fit(memory_bytes: float, weight_bytes: float, cache_bytes_per_to
 def sequences_that_fit(
     config: DeepSeekConfig, memory_bytes: float, tokens: int, kind: str = "MLA", bits: int = 16, weight_bits: int = 8
 ) -> int:
-    """Sequences of `tokens` tokens that fit beside the weights. `weight_bits` 0: the weights are elsewhere."""
+    """Sequences of `tokens` tokens that fit beside the weights. `weight_bits` 0: the weights are elsewhere.
+
+    Raises `ValueError` for numbers below that.
+    """
     require_whole(1, tokens=tokens, bits=bits)
     require_whole(0, weight_bits=weight_bits)
     per_token = cache_bytes(cached_elements(config, kind), config.num_hidden_layers, 1, bits)

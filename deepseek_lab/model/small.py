@@ -21,6 +21,7 @@ class SmallBlock(nn.Module):
         self.mlp = feed_forward
 
     def forward(self, x: Tensor, cache=None) -> Tensor:
+        """(B, T, M) -> (B, T, M); a cache of its attention's kind gains the T tokens."""
         x = x + self.self_attn(self.input_layernorm(x), cache)
         return x + self.mlp(self.post_attention_layernorm(x))
 
@@ -89,10 +90,11 @@ class SmallDecoder(nn.Module):
 
     @torch.no_grad()
     def attention_weights(self, input_ids: Tensor) -> Tensor:
-        """Who looks at whom in every layer and head: (B, T) -> (B, L, H, T, T)."""
+        """Who looks at whom in every layer and head: (B, T) -> (B, L, H, T, T), in fp32 or better."""
         x, maps = self.embed(input_ids), []
         for layer in self.layers:
-            maps.append(layer.self_attn.attention_weights(layer.input_layernorm(x)))
+            weights = layer.self_attn.attention_weights(layer.input_layernorm(x))
+            maps.append(weights.to(torch.promote_types(weights.dtype, torch.float32)))
             x = layer(x)
         return torch.stack(maps, dim=1)
 

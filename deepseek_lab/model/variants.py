@@ -17,7 +17,8 @@ def equal_cache_attention(kind: str, cached_elements: int) -> nn.Module:
 
     With a fixed number of heads the budget decides how wide keys and values can be: MHA has to split it into 8 keys
     and 8 values, GQA into 2 and 2, MQA into one of each. MLA spends 3/4 on the latent and 1/4 on the rotated key;
-    its heads keep their width (16), because they are not what is cached.
+    its heads keep their width (16), because they are not what is cached. Raises `ValueError` for another kind, or
+    numbers that it can't cache.
     """
     require(kind in KINDS, "kind", kind, " or ".join(KINDS))
     if kind == "MLA":

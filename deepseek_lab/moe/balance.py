@@ -36,7 +36,7 @@ def sequence_balance_loss(scores: Tensor, experts: Tensor) -> Tensor:
 
     scores (B, T, E), experts (B, T, K). f_i = E / (K T) * rows of expert i; P_i = mean over t of s_i / sum_j s_j;
     loss = sum_i f_i P_i, mean over sequences. f counts, and has no gradient: the gradient flows through P, away from
-    experts with many rows. V2 weighs it with 0.003, V3 with 0.0001.
+    experts with many rows. V2 weighs it with 0.003, V3 with 0.0001. Raises `ValueError` for other shapes.
     """
     fits = scores.dim() == experts.dim() == 3 and scores.shape[:2] == experts.shape[:2] and experts.numel() > 0
     got = f"{tuple(scores.shape)} and {tuple(experts.shape)}"
@@ -56,7 +56,8 @@ def update_bias(bias: Tensor, load: Tensor, rate: float) -> None:
     """After each optimizer step: `bias` of experts below the mean load rises by `rate`, of those above it falls.
 
     In place, without gradient, in units of the scores. `load` (E,) counts the whole step: all micro-batches, and with
-    several ranks all of them (all-reduce it first). V3 used 0.001, and 0 for the last tokens.
+    several ranks all of them (all-reduce it first). V3 used 0.001, and 0 for the last tokens. Raises `ValueError` for a
+    bias in less than fp32, and a load that is none.
     """
     require(is_number(rate) and rate >= 0, "rate", rate, "a number of at least 0")
     require(load.shape == bias.shape, "load", tuple(load.shape), f"shape {tuple(bias.shape)}, one count per expert")
@@ -71,7 +72,8 @@ def update_bias(bias: Tensor, load: Tensor, rate: float) -> None:
 def device_fan_out(experts: Tensor, n_routed_experts: int, devices: int) -> Tensor:
     """To how many devices each token is sent: (…, K) -> (…), if device d holds the d-th part of the experts.
 
-    With as many groups as devices, group-limited routing keeps this at most at `topk_group` (V2: 3 of 8; V3: 4).
+    With as many groups as devices, group-limited routing keeps this at most at `topk_group` (V2: 3 of 8; V3: 4). Raises
+    `ValueError` if `devices` doesn't divide the experts.
     """
     divides = is_whole(devices) and devices >= 1 and n_routed_experts % devices == 0
     require(divides, "devices", devices, f"a divisor of the {n_routed_experts} experts")

@@ -54,6 +54,7 @@ class Experts(nn.Module):
             nn.init.normal_(weight, std=weight.shape[-1] ** -0.5)
 
     def forward(self, x: Tensor, experts: Tensor, weights: Tensor) -> Tensor:
+        """(N, M) tokens, (N, K) experts and their weights -> (N, M), the weighted sum of what the experts say."""
         stacks = self.gate_up_proj, self.down_proj
         self._check(x, experts, weights)
         few = len(x) <= FEW and not torch.is_grad_enabled()

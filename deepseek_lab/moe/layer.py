@@ -40,6 +40,7 @@ class DeepSeekMoE(nn.Module):
         return cls(router, config.moe_intermediate_size, config.n_shared_experts, config.swiglu_limit)
 
     def forward(self, x: Tensor, input_ids: Tensor | None = None) -> Tensor:
+        """(B, T, M) -> (B, T, M). `input_ids` (B, T) are for hash routers, which choose by them."""
         routing = self.gate(x, input_ids)
         routed = self.experts(x.reshape(-1, x.shape[-1]), routing.experts, routing.weights).view_as(x)
         return routed if self.shared_experts is None else routed + self.shared_experts(x)

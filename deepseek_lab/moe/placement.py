@@ -52,7 +52,10 @@ def place_experts(load: Tensor, places: int, groups: int, nodes: int, gpus: int)
 
 
 def gpu_load(load: Tensor, placement: Placement, gpus: int) -> Tensor:
-    """Rows that each GPU gets if an expert's copies share its rows evenly: (L, E) -> (L, gpus)."""
+    """Rows that each GPU gets if an expert's copies share its rows evenly: (L, E) -> (L, gpus).
+
+    Raises `ValueError` for a load of another shape, and if `gpus` doesn't divide the places.
+    """
     shape = (len(placement.copies), placement.copies.shape[1])
     require(load.shape == shape, "load", tuple(load.shape), f"shape {shape}, as planned")
     places = placement.expert_at.shape[1]

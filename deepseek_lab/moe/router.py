@@ -183,6 +183,7 @@ class TopKRouter(_Router):
         return allowed[..., None].expand_as(groups).flatten(1)
 
     def forward(self, x: Tensor, input_ids: Tensor | None = None) -> Routing:
+        """(…, M) -> `Routing` of the N tokens in it. `input_ids` is for hash routers. Raises `ValueError` for NaN."""
         scores = self.scores(x)
         best, experts = self.selection_scores(scores).topk(self.num_experts_per_tok, dim=-1, sorted=False)
         # One number to look at: topk takes NaN for the largest, so a NaN anywhere in a token's row is among its best.
@@ -254,6 +255,7 @@ class HashRouter(_Router):
         )
 
     def forward(self, x: Tensor, input_ids: Tensor | None = None) -> Routing:
+        """(…, M) and ids (…) -> `Routing` of the N tokens in it. Raises `ValueError` for ids outside the table."""
         scores = self.scores(x)
         require(input_ids is not None, "input_ids", None, "the token ids: a hash router chooses by them")
         shape, tokens = tuple(x.shape[:-1]), len(scores)

@@ -55,4 +55,5 @@ class SwiGLU(nn.Module):
         self.down_proj = Linear(intermediate_size, hidden_size, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(…, M) -> (…, M)."""
         return self.down_proj(swiglu(self.gate_proj(x), self.up_proj(x), self.limit))

@@ -49,7 +49,10 @@ class Balancing:
         return loss
 
     def after_step(self) -> None:
-        """Update the biases, once per optimizer step, and start counting anew."""
+        """Update the biases, once per optimizer step, and start counting anew.
+
+        Raises `ValueError` if `loss` wasn't called before.
+        """
         require(len(self._loads) > 0, "after_step", "no load", "a step whose loss was computed by this object's `loss`")
         self.violations.append(sum(map(max_violation, self._loads.values())) / len(self._loads))
         if self.method == "bias":

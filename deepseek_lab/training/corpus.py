@@ -31,7 +31,10 @@ def standard_library_files(root: Path | None = None) -> list[Path]:
 
 @cache
 def python_corpus() -> Corpus:
-    """The standard library as bytes, split by file: 19 of 20 files to train on, the others to validate on."""
+    """The standard library as bytes, split by file: 19 of 20 files to train on, the others to validate on.
+
+    Raises `ValueError` for a Python without its sources.
+    """
     files = standard_library_files()
     require(
         len(files) >= HELD_OUT_EVERY,
@@ -59,7 +62,10 @@ def token_labels(text: str) -> list[str]:
 
 
 def random_windows(source: Tensor, count: int, length: int, generator: torch.Generator) -> Tensor:
-    """(count, length + 1) tokens from random places: `length` inputs, each followed by the token to predict."""
+    """(count, length + 1) tokens from random places: `length` inputs, each followed by the token to predict.
+
+    Raises `ValueError` if the text isn't longer.
+    """
     require(len(source) > length, "window length", length, f"less than the {len(source)} tokens of the text")
     starts = torch.randint(len(source) - length, (count,), generator=generator)
     return source[starts[:, None] + torch.arange(length + 1)].long()

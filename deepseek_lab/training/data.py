@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers.normalizers import Normalizer
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
@@ -45,7 +46,8 @@ def python_documents(packages: bool = True, limit_bytes: int | None = None) -> D
     """The standard library, and with `packages` the installed packages too, in a fixed shuffled order.
 
     The same files come in the same order on every machine that has the same packages. `limit_bytes` cuts the training
-    part. What is held out, or was taken from there, and what came before is left out of the training part.
+    part. What is held out, or was taken from there, and what came before is left out of the training part. Raises
+    `ValueError` for a Python without its sources.
     """
     files = [path for path in standard_library_files() if path.parent.name != TABLES]
     require(len(files) >= HELD_OUT_EVERY, "standard library", f"{len(files)} .py files", "a Python with its sources")
@@ -104,28 +106,8 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
 
     Ids 0, 1, 2 are begin, end and padding. Raises `ValueError` for a vocabulary that can't hold 256 bytes and those.
     """
-    least = 256 + 3
-    require(
-        is_whole(vocab_size) and vocab_size >= least, "vocab_size", vocab_size, f"a whole number of at least {least}"
-    )
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(NUMBERS), "isolated"),
-            pre_tokenizers.Split(Regex(WORDS), "isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size,
-        special_tokens=[BEGIN, END, PAD],
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
+        tokenizer_object=byte_level_bpe(texts, vocab_size, cuts=(NUMBERS, WORDS)),
         bos_token=BEGIN,
         eos_token=END,
         pad_token=PAD,
@@ -134,11 +116,38 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
     )
 
 
+def byte_level_bpe(
+    texts: Iterable[str], vocab_size: int, cuts: Sequence[str], normalizer: Normalizer | None = None
+) -> Tokenizer:
+    """A trained byte-level BPE. No token reaches over a border that the patterns `cuts` make, one after another.
+
+    Ids 0, 1, 2 are begin, end and padding. Raises `ValueError` for a vocabulary that can't hold 256 bytes and those.
+    """
+    least = 256 + 3
+    takes = f"a whole number of at least {least}"
+    require(is_whole(vocab_size) and vocab_size >= least, "vocab_size", vocab_size, takes)
+    tokenizer = Tokenizer(models.BPE())
+    if normalizer is not None:
+        tokenizer.normalizer = normalizer
+    splits = [pre_tokenizers.Split(Regex(pattern), "isolated") for pattern in cuts]
+    to_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([*splits, to_bytes])
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=[BEGIN, END, PAD],
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
 def pack(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]) -> Tensor:
     """All texts' tokens in one row, each text between a begin and an end token: (tokens,) of int32.
 
     Windows cut from it may hold the end of one text and the start of the next. As in DeepSeek-V3, attention is not kept
-    from looking across: the begin token tells the model.
+    from looking across: the begin token tells the model. Raises `ValueError` for no texts.
     """
     begin, end = tokenizer.bos_token_id, tokenizer.eos_token_id
     encoded = tokenizer.backend_tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)

@@ -11,7 +11,8 @@ from deepseek_lab.config import is_whole, require
 def function_headers(texts: Sequence[str], count: int, seed: int = 0) -> list[str]:
     """`count` different headers, `def name(arguments):` and a line end, of functions in these texts, drawn at random.
 
-    Headers on one line of at most 80 characters, as they stand in the text, without their indentation.
+    Headers on one line of at most 80 characters, as they stand in the text, without their indentation. Raises
+    `ValueError` if there are fewer than `count`.
     """
     require(is_whole(count) and count >= 1, "count", count, "a whole number of at least 1")
     found = sorted({header for text in texts for header in _headers(text)})

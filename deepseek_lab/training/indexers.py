@@ -43,7 +43,10 @@ def record_inputs(model: nn.Module) -> Iterator[dict[nn.Module, Tensor]]:
 
 
 def index_losses(inputs: dict[nn.Module, Tensor], sparse: bool = False) -> Tensor:
-    """The indexers' losses for the recorded inputs, summed over layers. `sparse`: over what they pick, not over all."""
+    """The indexers' losses for the recorded inputs, summed over layers. `sparse`: over what they pick, not over all.
+
+    Raises `ValueError` for inputs of a model without indexers.
+    """
     require(len(inputs) > 0, "inputs", "no layer", "what record_inputs saw of a model with indexers")
     return torch.stack([layer.index_loss(x, sparse) for layer, x in inputs.items()]).sum()
 

@@ -240,24 +240,27 @@ def train_needle(
     set_index_topk(model, task.length)  # everything
     wrap = progress or (lambda loop, label: tqdm(loop, desc=label))
     model.train()
-    for step in wrap(range(steps), "training"):
-        if step == turn:
-            for _ in range(warmup):
-                batch = needle_batch(task, INDEX_TEXTS, generator).to(device)
-                with record_inputs(model) as inputs, torch.no_grad():
-                    model(batch.tokens)
-                _step(followers, index_losses(inputs))
-            set_index_topk(model, topk)
-        for group in optimizer.param_groups:
-            group["lr"] = lr * _schedule(step, steps)
-        batch = needle_batch(plan[step].task, plan[step].batch, generator).to(device)
-        with record_inputs(model) as inputs:
-            loss, exact = needle_loss(model, batch)
-        _step(optimizer, loss)
-        if step >= turn:
-            _step(followers, index_losses({layer: x[:INDEX_TEXTS] for layer, x in inputs.items()}, sparse=True))
-        copied.append(exact)
-    model.eval()
+    try:
+        for step in wrap(range(steps), "training"):
+            if step == turn:
+                for _ in range(warmup):
+                    batch = needle_batch(task, INDEX_TEXTS, generator).to(device)
+                    with record_inputs(model) as inputs, torch.no_grad():
+                        model(batch.tokens)
+                    _step(followers, index_losses(inputs))
+                set_index_topk(model, topk)
+            for group in optimizer.param_groups:
+                group["lr"] = lr * _schedule(step, steps)
+            batch = needle_batch(plan[step].task, plan[step].batch, generator).to(device)
+            with record_inputs(model) as inputs:
+                loss, exact = needle_loss(model, batch)
+            _step(optimizer, loss)
+            if step >= turn:
+                _step(followers, index_losses({layer: x[:INDEX_TEXTS] for layer, x in inputs.items()}, sparse=True))
+            copied.append(exact)
+    finally:
+        set_index_topk(model, topk)  # whoever interrupts a training may use the model, or train it on
+        model.eval()
     return copied
 
 

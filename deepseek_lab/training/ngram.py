@@ -76,6 +76,6 @@ def _find(sorted_values: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np
 
 
 def bits_per_byte(nats_per_token: float, tokens: int, text_bytes: int) -> float:
-    """A loss in a unit that doesn't depend on how text is cut into tokens."""
+    """A loss in a unit that doesn't depend on how text is cut into tokens. Raises `ValueError` for no bytes."""
     require(text_bytes >= 1, "text_bytes", text_bytes, "at least 1")
     return nats_per_token * tokens / text_bytes / math.log(2)

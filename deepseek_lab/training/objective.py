@@ -32,7 +32,10 @@ class Losses:
 
 
 def pretraining_losses(model: DeepSeekForCausalLM, windows: Tensor) -> Losses:
-    """All parts for a batch of windows (B, T + 1): T inputs, each followed by its target."""
+    """All parts for a batch of windows (B, T + 1): T inputs, each followed by its target.
+
+    Raises `ValueError` for another shape.
+    """
     require(windows.dim() == 2 and windows.shape[1] >= 2, "windows", tuple(windows.shape), "shape (B, T + 1), T >= 1")
     inputs, targets = windows[:, :-1], windows[:, 1:]
     head = model.lm_head.weight
@@ -72,7 +75,8 @@ def mtp_losses(model: DeepSeekForCausalLM, hidden: Tensor, windows: Tensor) -> l
 def held_out_loss(model: DeepSeekForCausalLM, tokens: Tensor, length: int, batch: int = 16) -> float:
     """Mean loss in nats per token over all of `tokens`, cut in windows of `length` side by side.
 
-    Every token but the first is predicted once, from at most `length` tokens before it.
+    Every token but the first is predicted once, from at most `length` tokens before it. Raises `ValueError` for fewer
+    than 2 tokens.
     """
     require(len(tokens) >= 2, "tokens", len(tokens), "at least 2")
     device, training = model.lm_head.weight.device, model.training

@@ -164,7 +164,10 @@ def train_step(
     step: int,
     history: History,
 ) -> None:
-    """One step: losses, gradients, clipping, AdamW, then the routers' biases; appends to `history`."""
+    """One step: losses, gradients, clipping, AdamW, then the routers' biases; appends to `history`.
+
+    Raises `ValueError` if the loss isn't finite.
+    """
     device, last = windows.device.type, recipe.decays(step)
     advice = f"if the training diverged, try a smaller learning rate than {recipe.lr}"
     with torch.autocast(device, torch.bfloat16) if device == "cuda" else nullcontext():

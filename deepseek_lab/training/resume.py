@@ -16,7 +16,10 @@ MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
 def save_state(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, history, recipe: dict) -> None:
-    """Write everything that a resumed training needs. A process killed on the way leaves the older file whole."""
+    """Write everything that a resumed training needs. A process killed on the way leaves the older file whole.
+
+    Raises `OSError` that says what to do.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {f"model.{name}": tensor for name, tensor in _own_tensors(model).items()}

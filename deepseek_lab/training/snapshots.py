@@ -31,7 +31,10 @@ class Snapshots:
             self.states[self.done] = {name: t.detach().clone() for name, t in self.model.state_dict().items()}
 
     def at(self, step: int) -> Callable[[Tensor], Tensor]:
-        """The model as it was after that step: a function from token ids to logits."""
+        """The model as it was after that step: a function from token ids to logits.
+
+        Raises `ValueError` for a step that wasn't kept.
+        """
         require(step in self.states, "step", step, f"one of those kept, {sorted(self.states)}")
         return lambda ids: torch.func.functional_call(self.model, self.states[step], (ids,))
 
@@ -48,7 +51,10 @@ class RoutingHistory(NamedTuple):
 
 @torch.no_grad()
 def routing_history(snapshots: Snapshots, input_ids: Tensor) -> RoutingHistory:
-    """Route one text (1, T) with the model as it was at each of the steps kept. On the CPU."""
+    """Route one text (1, T) with the model as it was at each of the steps kept. On the CPU.
+
+    Raises `ValueError` for several texts.
+    """
     require(input_ids.dim() == 2 and len(input_ids) == 1, "input_ids", tuple(input_ids.shape), "shape (1, tokens)")
     names = {module: name for name, module in snapshots.model.named_modules()}
     found, biases = [], []

@@ -1,9 +1,5 @@
 """Anatomy explorer: choose a model and a measure, click a block, and see its parts and how each number comes about."""
 
-import base64
-import hashlib
-import html
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -23,6 +19,7 @@ from deepseek_lab.viz.anatomy import (
     short,
     total_text,
 )
+from deepseek_lab.viz.page import static_html
 from deepseek_lab.viz.show import show_widget
 from deepseek_lab.viz.theme import png
 
@@ -87,18 +84,7 @@ def figure_data(models: Mapping[str, Sequence]) -> dict:
 def static_page(widget: AnatomyExplorer, still: bytes, alt: str) -> str:
     """The explorer as HTML of its own, without a kernel: the picture, which its script replaces where scripts run."""
     values = {name: getattr(widget, name) for name in ("figure", "name", "measure", "block")}
-    data = json.dumps(values, separators=(",", ":")).replace("<", "\\u003c")  # a name may hold </script>
-    identity = f"deepseek-lab-anatomy-{hashlib.sha256(data.encode()).hexdigest()[:12]}"
-    script = (HERE / "anatomy_explorer.js").read_text(encoding="utf-8")
-    return (
-        f'<div class="{identity}"><img alt="{html.escape(alt)}" src="data:image/png;base64,'
-        f'{base64.b64encode(still).decode()}"></div>\n'
-        f"<style>{(HERE / 'anatomy_explorer.css').read_text(encoding='utf-8')}</style>\n"
-        f'<script type="module">\n{script}\n'
-        f'const place = document.querySelector(".{identity}:not([data-drawn])");\n'  # the same cell may have run twice
-        f'place.dataset.drawn = "";\nplace.replaceChildren();\n'
-        f"render({{ model: fixedModel({data}), el: place }});\n</script>"
-    )
+    return static_html("anatomy", values, still, alt)
 
 
 def _numbers(row: Row, measure: str) -> list:

@@ -35,17 +35,13 @@ def previous_token_scores(weights: np.ndarray) -> np.ndarray:
 def induction_scores(weights: np.ndarray, period: int) -> np.ndarray:
     """Share of attention that goes to what followed last time, in a text that repeats after `period` tokens.
 
-    At the second "…ab" of "…abc…ab" that is the token "c". (L, H, T, T) -> (L, H), over the repeated part only.
+    At the second "…ab" of "…abc…ab" that is the token "c". (L, H, T, T) -> (L, H), over the repeated part only. Raises
+    `ValueError` for a period that the text doesn't hold.
     """
     if not 2 <= period < weights.shape[-1]:
         raise ValueError(f"period: got {period}, but it takes 2 to {weights.shape[-1] - 1}")
     looked_back = np.diagonal(weights, offset=1 - period, axis1=2, axis2=3)  # entry i: from period - 1 + i to i
     return looked_back[..., 1:].mean(-1)
-
-
-def first_token_scores(weights: np.ndarray) -> np.ndarray:
-    """Share of attention that each head gives to the very first token, by all tokens from the third on: (L, H)."""
-    return weights[:, :, 2:, 0].mean(-1)
 
 
 def _image(weights: np.ndarray) -> np.ndarray:

@@ -8,16 +8,12 @@ import numpy as np
 import traitlets
 
 from deepseek_lab.viz.attention import AttentionMaps, plot_attention
+from deepseek_lab.viz.page import shortened
 from deepseek_lab.viz.show import show_widget
 from deepseek_lab.viz.theme import png
 
 HERE = Path(__file__).parent
 MAX_TOKENS = 240
-
-
-def shortened(text: str) -> str:
-    """As much of the text as `MAX_TOKENS` bytes hold, without cutting a character in two."""
-    return text.encode("utf-8")[:MAX_TOKENS].decode("utf-8", errors="ignore")
 
 
 class AttentionExplorer(anywidget.AnyWidget):
@@ -45,7 +41,7 @@ class AttentionExplorer(anywidget.AnyWidget):
 
     def _update(self, change) -> None:
         text = change["new"]
-        kept = shortened(text)
+        kept = shortened(text, MAX_TOKENS)
         if not kept:
             self.note = "Type at least one character."
             return
@@ -66,7 +62,7 @@ def explore_attention(
 
     Raises `ValueError` when `layer`, `head` or `query` is not in the maps of `text`.
     """
-    maps = maps_of(shortened(text))
+    maps = maps_of(shortened(text, MAX_TOKENS))
     for name, value, size in zip(("layer", "head", "query"), (layer, head, query), maps.weights.shape, strict=False):
         if not 0 <= value < size:
             raise ValueError(f"{name}: got {value}, but it takes 0 to {size - 1}")

@@ -88,7 +88,10 @@ def _spread(ends: Mapping[str, float], kind: str, factor: float = 1.9) -> float:
 
 
 def variant_losses(runs: Sequence[Mapping], steps: int) -> dict[str, list[tuple]]:
-    """kind -> [(cached elements, mean, lowest, highest loss over the seeds)], rising in cached elements."""
+    """kind -> [(cached elements, mean, lowest, highest loss over the seeds)], rising in cached elements.
+
+    Raises `ValueError` if a seed is missing.
+    """
     table: dict[str, list[tuple]] = {}
     wanted = [r for r in runs if r["steps"] == steps and r["seed"] < SEEDS]  # later seeds were for tuning
     for kind, elements in sorted({(r["kind"], r["cached_elements"]) for r in wanted}):

@@ -110,6 +110,7 @@ def expert_lift(experts: np.ndarray, kinds: Sequence[str], names: Sequence[str],
     """How often each expert gets each kind, against chance: (T, K) experts and T kinds -> (kinds, E).
 
     1 means its fair share: the kind's rows spread over experts as all rows are. An idle expert counts as 1 throughout.
+    Raises `ValueError` for a kind that isn't in `names`.
     """
     if unknown := set(kinds) - set(names):
         raise ValueError(f"kinds: got {sorted(unknown)}, but they take {', '.join(names)}")

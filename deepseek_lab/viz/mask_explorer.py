@@ -8,6 +8,7 @@ import numpy as np
 import traitlets
 
 from deepseek_lab.viz.masks import SHOWN, Branch, ReadingMap, branch_colors, describe_reading, plot_row
+from deepseek_lab.viz.page import shortened
 from deepseek_lab.viz.show import show_widget
 from deepseek_lab.viz.theme import png
 
@@ -49,12 +50,12 @@ class MaskExplorer(anywidget.AnyWidget):
         own = dict(variants=list(variants), allowed=listed, uses=used, variant=variant, settings=dict(settings))
         super().__init__(text=text, query=query, **own)
         self._map_of = map_of
-        self._drawn = shortened(text)
+        self._drawn = shortened(text, MAX_BYTES)
         self._update()
         self.observe(self._update, ["text", "variant", "settings"])
 
     def _update(self, _change=None) -> None:
-        kept = shortened(self.text)
+        kept = shortened(self.text, MAX_BYTES)
         empty, kept = not kept, kept or self._drawn  # an empty text leaves the last one, and settings still move it
         try:
             reading = self._map_of(kept, self.variant, dict(self.settings))
@@ -88,20 +89,15 @@ def explore_masks(
     """
     start, uses = dict(start or {}), dict(uses or {})
     _check(start, uses, variants, settings)
-    if not shortened(text):
+    if not shortened(text, MAX_BYTES):
         raise ValueError(f"text: got {text!r}, but it takes at least one character")
     variant = start.get("variant", variants[0])
     values = {name: start.get(name, choices[0]) for name, choices in settings.items()}
-    reading = map_of(shortened(text), variant, dict(values)).first(MAX_TOKENS)
+    reading = map_of(shortened(text, MAX_BYTES), variant, dict(values)).first(MAX_TOKENS)
     query = start.get("query", len(reading.tokens) - 1)
     still = png(plot_row(reading, query, title=variant))
     widget = MaskExplorer(map_of, text, variants, settings, uses, variant, values, query)
     show_widget(widget, still, "which tokens and entries each token reads, and one token's view of the text")
-
-
-def shortened(text: str) -> str:
-    """As much of the text as `MAX_BYTES` bytes hold, without cutting a character in two, or half characters."""
-    return text.encode("utf-8", "ignore")[:MAX_BYTES].decode("utf-8", "ignore")
 
 
 def figure_data(reading: ReadingMap) -> dict:

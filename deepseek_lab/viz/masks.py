@@ -141,7 +141,10 @@ def describe_reading(reading: ReadingMap, query: int) -> str:
 
 @styled
 def plot_masks(maps: Mapping[str, ReadingMap], query: int) -> Figure:
-    """One small mask for each variant: rows read, columns are read, one row outlined, its count in the title."""
+    """One small mask for each variant: rows read, columns are read, one row outlined, its count in the title.
+
+    Raises `ValueError` for a query that isn't in all.
+    """
     lengths = {len(reading.tokens) for reading in maps.values()}
     if len(lengths) != 1 or not 0 <= query < min(lengths):
         raise ValueError(f"query: got {query} with {sorted(lengths)} tokens, but it takes one of as many in each map")
@@ -163,7 +166,10 @@ def plot_masks(maps: Mapping[str, ReadingMap], query: int) -> Figure:
 
 @styled
 def plot_row(reading: ReadingMap, query: int, title: str = "") -> Figure:
-    """One variant's mask, under it the scores of the query's row, and beside it the text as the query reads it."""
+    """One variant's mask, under it the scores of the query's row, and beside it the text as the query reads it.
+
+    Raises `ValueError` for a query that isn't there.
+    """
     if not 0 <= query < len(reading.tokens):
         raise ValueError(f"query: got {query}, but it takes 0 to {len(reading.tokens) - 1}")
     colors = branch_colors(reading.branches)

@@ -1,9 +1,6 @@
 """Routing explorer: type a text, play the training, and see which experts every token goes to and why."""
 
 import base64
-import html
-import itertools
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,13 +8,13 @@ import anywidget
 import numpy as np
 import traitlets
 
+from deepseek_lab.viz.page import shortened, static_html
 from deepseek_lab.viz.routing import EXPERT_COLORS, RoutingMaps, plot_routing
 from deepseek_lab.viz.show import show_widget
 from deepseek_lab.viz.theme import png
 
 HERE = Path(__file__).parent
 MAX_TOKENS = 200
-_numbers = itertools.count(1)
 
 
 class RoutingExplorer(anywidget.AnyWidget):
@@ -52,7 +49,7 @@ class RoutingExplorer(anywidget.AnyWidget):
 
     def _update(self, change) -> None:
         text = change["new"]
-        kept = text.encode("utf-8")[:MAX_TOKENS].decode("utf-8", errors="ignore")
+        kept = shortened(text, MAX_TOKENS)
         if not kept:
             self.note = "Type at least one character."
             return
@@ -77,7 +74,7 @@ def explore_routing(
     """
     if not text:
         raise ValueError("text: got '', but it takes at least one character")
-    maps = maps_of(text.encode("utf-8")[:MAX_TOKENS].decode("utf-8", errors="ignore"))
+    maps = maps_of(shortened(text, MAX_TOKENS))
     steps, layers, tokens, experts = maps.scores.shape
     for name, value, least, size in (
         ("step", step, -steps, steps),
@@ -103,14 +100,4 @@ def static_page(widget: RoutingExplorer, still: bytes, alt: str) -> str:
     for name in ("scores", "biases"):
         values[name] = base64.b64encode(values[name]).decode()
     values["note"] = "This page has no kernel: the text stays, everything else moves."
-    data = json.dumps(values).replace("<", "\\u003c")  # a text may hold </script>
-    identity = f"deepseek-lab-routing-{next(_numbers)}"
-    script = (HERE / "routing_explorer.js").read_text(encoding="utf-8")
-    return (
-        f'<div id="{identity}"><img alt="{html.escape(alt)}" src="data:image/png;base64,'
-        f'{base64.b64encode(still).decode()}"></div>\n'
-        f"<style>{(HERE / 'routing_explorer.css').read_text(encoding='utf-8')}</style>\n"
-        f'<script type="module">\n{script}\n'
-        f'const place = document.getElementById("{identity}");\n'
-        f"place.replaceChildren();\nrender({{ model: fixedModel({data}), el: place }});\n</script>"
-    )
+    return static_html("routing", values, still, alt)

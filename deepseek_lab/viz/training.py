@@ -60,7 +60,10 @@ def plot_training(
 
 @styled
 def plot_sample(curves: Mapping[str, Sequence[float]], samples: Mapping[int, str], step: int) -> Figure:
-    """The loss curve with a mark at one of the samples' steps, and under it what the model wrote then."""
+    """The loss curve with a mark at one of the samples' steps, and under it what the model wrote then.
+
+    Raises `ValueError` for another step.
+    """
     if step not in samples:
         raise ValueError(f"step: got {step}, but it takes one of {', '.join(map(str, samples))}")
     figure = new_figure(7.0, 5.4)

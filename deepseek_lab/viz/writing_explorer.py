@@ -1,9 +1,5 @@
 """Writing explorer: type a prompt and watch the model write, with attention, experts and cache beside the text."""
 
-import base64
-import hashlib
-import html
-import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +8,7 @@ import anywidget
 import numpy as np
 import traitlets
 
+from deepseek_lab.viz.page import static_html
 from deepseek_lab.viz.show import show_widget
 from deepseek_lab.viz.theme import png
 from deepseek_lab.viz.writing import SceneLike, StepLike, check_place, plot_writing
@@ -134,15 +131,4 @@ def static_page(widget: WritingExplorer, still: bytes, alt: str) -> str:
     values = {name: getattr(widget, name) for name in own if name != "newest"}
     untimed = [{name: value for name, value in step.items() if name != "ms"} for step in widget.steps]
     values |= {"steps": untimed, "note": "This page has no kernel: what was written can be played, nothing new comes."}
-    data = json.dumps(values, separators=(",", ":")).replace("<", "\\u003c")  # a text may hold </script>
-    identity = f"deepseek-lab-writing-{hashlib.sha256(data.encode()).hexdigest()[:12]}"
-    script = (HERE / "writing_explorer.js").read_text(encoding="utf-8")
-    return (
-        f'<div class="{identity}"><img alt="{html.escape(alt)}" src="data:image/png;base64,'
-        f'{base64.b64encode(still).decode()}"></div>\n'
-        f"<style>{(HERE / 'writing_explorer.css').read_text(encoding='utf-8')}</style>\n"
-        f'<script type="module">\n{script}\n'
-        f'const place = document.querySelector(".{identity}:not([data-drawn])");\n'  # the same cell may have run twice
-        f'place.dataset.drawn = "";\nplace.replaceChildren();\n'
-        f"render({{ model: fixedModel({data}), el: place }});\n</script>"
-    )
+    return static_html("writing", values, still, alt)

@@ -29,21 +29,12 @@ def maps_of(text: str) -> RoutingMaps:
     return RoutingMaps(list(text), [0, 10, 20, 30], scores.numpy(), biases.numpy(), experts, weights)
 
 
-@pytest.fixture(scope="module")
-def page(browser):
-    return browser.new_page(viewport={"width": 800, "height": 900})
-
-
-def test_a_page_without_a_kernel(page, tmp_path):
+def test_a_page_without_a_kernel(page, complaints, open_html):
     """What `explore_routing` puts into exported HTML, opened from a file: everything moves but the text."""
     text = "for x in range(10): print(x * x)\n"
     widget = routing_explorer.RoutingExplorer(maps_of, text, groups=4, k=2)
     html = routing_explorer.static_page(widget, b"not a picture", "alt")
-    (tmp_path / "page.html").write_text(f"<!doctype html><meta charset=utf-8>{html}", encoding="utf-8")
-    complaints = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda request: complaints.append(request.url) if request.url.startswith("http") else None)
-    page.goto((tmp_path / "page.html").as_uri())
+    open_html(html)
     explorer = RoutingExplorer(page.locator("body"))
     lab.until(explorer.tokens.count, lambda seen: seen == len(text), "tokens")
     explorer.try_everything(typing=False)

@@ -5,7 +5,6 @@ import json
 import explorers
 import lab
 import numpy as np
-import pytest
 from writing import WritingExplorer
 
 from deepseek_lab.inference.watching import Scene, WrittenToken
@@ -29,22 +28,13 @@ def write(_prompt: str, count: int, _temperature: float, seed: int):
     return scene, iter(steps)
 
 
-@pytest.fixture(scope="module")
-def page(browser):
-    return browser.new_page(viewport={"width": 800, "height": 900})
-
-
-def test_a_page_without_a_kernel(page, tmp_path):
+def test_a_page_without_a_kernel(page, complaints, open_html):
     """What `explore_writing` puts into exported HTML, opened from a file: all that was written is played."""
     widget = writing_explorer.WritingExplorer(write, "for x in y:\n", 30, 0.0)
     widget.run()
     widget.at = 29
     html = writing_explorer.static_page(widget, b"not a picture", "alt")
-    (tmp_path / "page.html").write_text(f"<!doctype html><meta charset=utf-8>{html}", encoding="utf-8")
-    complaints = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda request: complaints.append(request.url) if request.url.startswith("http") else None)
-    page.goto((tmp_path / "page.html").as_uri())
+    open_html(html)
     explorer = WritingExplorer(page.locator("body"))
     lab.until(explorer.written.count, lambda seen: seen == 30, "tokens")
     explorer.try_everything(typing=False)

@@ -11,7 +11,7 @@ from torch import nn
 from deepseek_lab.training.engines import counting_sent, make_engine
 from deepseek_lab.training.engines.sent import Sent
 from deepseek_lab.training.pretrain import parameter_groups
-from helpers.zero_jobs import CLIP, adamw, loss_of, make_model, micro_batches
+from helpers.zero_jobs import CLIP, adamw, loss_of, make_model, micro_batches, say
 
 
 def train(rank: int, name: str, kind: str, dtype: torch.dtype, steps: int, engine_dtype=None, **options) -> dict:
@@ -121,13 +121,6 @@ def wrong_use(rank: int, name: str, options: dict | None = None) -> dict:
     """What is said about mistakes, and that the engine still works after those that come before a backward pass."""
     said = {}
 
-    def say(what: str, call) -> None:
-        try:
-            call()
-            said[what] = None
-        except (ValueError, RuntimeError) as error:
-            said[what] = f"{type(error).__name__}: {error}"
-
     def made(**given):
         return make_engine(name, make_model("odd"), adamw, **{"options": options} | given)
 
@@ -136,18 +129,18 @@ def wrong_use(rank: int, name: str, options: dict | None = None) -> dict:
         "options": dict(options={"speed": 9}), "fp64": dict(dtype=torch.float64), "groups": dict(groups=[]),
         "clip": dict(clip=-1), "no dict": dict(options=3),
     }.items():  # fmt: skip
-        say(what, lambda given=given: made(**given))
+        said[what] = say(lambda given=given: made(**given))
     engine = made(clip=CLIP)
     start = engine.full_state_dict()
     batches = micro_batches(0, rank, dist.get_world_size())
-    say("counts", lambda: engine.step(batches[: 1 + (rank == 0)], loss_of))
-    say("empty", lambda: engine.step([], loss_of))
-    say("nan", lambda: engine.step(batches, lambda model, batch: loss_of(model, batch) * float("nan")))
+    said["counts"] = say(lambda: engine.step(batches[: 1 + (rank == 0)], loss_of))
+    said["empty"] = say(lambda: engine.step([], loss_of))
+    said["nan"] = say(lambda: engine.step(batches, lambda model, batch: loss_of(model, batch) * float("nan")))
     kept = all(torch.equal(a, b) for a, b in zip(start.values(), engine.full_state_dict().values(), strict=True))
     for group in engine.optimizer.param_groups:
         group["lr"] = 0.0
     losses = [engine.step(batches[:count], loss_of) for count in (2, 1, 2)]
-    say("no scalar", lambda: engine.step(batches, lambda model, batch: model(batch)))
+    said["no scalar"] = say(lambda: engine.step(batches, lambda model, batch: model(batch)))
     return {"said": said, "losses": losses, "steps": engine.steps, "kept": kept}
 
 
@@ -156,13 +149,11 @@ def no_compiler(rank: int, folder: str) -> str:
     before = dict(os.environ)
     os.environ |= {"PATH": folder, "TORCH_EXTENSIONS_DIR": f"{folder}/{rank}"}
     try:
-        make_engine("deepspeed", make_model("odd"), adamw, options={"optimizer": {"type": "AdamW"}})
-    except RuntimeError as error:
-        return f"{type(error).__name__}: {error}"
+        options = {"optimizer": {"type": "AdamW"}}
+        return say(lambda: make_engine("deepspeed", make_model("odd"), adamw, options=options)) or "nothing"
     finally:
         os.environ.clear()
         os.environ.update(before)
-    return "nothing"
 
 
 def refused_choice(rank: int, **given) -> str:

@@ -18,7 +18,7 @@ from deepseek_lab.training.engines import make_engine
 from deepseek_lab.training.pretrain import parameter_groups
 from deepseek_lab.training.sharded import saving
 from deepseek_lab.training.zero import LossScaler, zero
-from helpers.zero_jobs import CLIP, adamw, loss_of, make_model, micro_batches
+from helpers.zero_jobs import CLIP, adamw, loss_of, make_model, micro_batches, say
 
 
 def build(name: str, kind: str = "odd", half: bool = False, seed: int = 0, make=adamw):
@@ -67,15 +67,6 @@ def scale(engine) -> tuple | None:
     """The loss scaler's state."""
     scaler = getattr(engine, "scaler", None)
     return scaler and (scaler.scale, scaler.calm)
-
-
-def say(call) -> str | None:
-    """The error in words."""
-    try:
-        call()
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"
-    return None
 
 
 def refused(rank: int, folder: str, **which) -> dict:

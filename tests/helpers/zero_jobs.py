@@ -204,23 +204,24 @@ def choose(rank: int, stage: int, steps: int) -> dict:
     return {"losses": losses, "weights": engine.full_state_dict()}
 
 
+def say(call) -> str | None:
+    """The error of a call in words; None if there is none."""
+    try:
+        call()
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
 def wrong_use(rank: int) -> dict:
     """What is said about mistakes that only ranks can make, and that the engine still works after them."""
     said = {}
-
-    def say(name: str, call) -> None:
-        try:
-            call()
-            said[name] = None
-        except (ValueError, RuntimeError) as error:
-            said[name] = f"{type(error).__name__}: {error}"
-
     engine = zero(make_model("odd"), 3, adamw)
     batches = micro_batches(0, rank, dist.get_world_size())
-    say("counts", lambda: engine.step(batches[: 1 + (rank == 0)], loss_of))
-    say("no scalar", lambda: engine.step(batches, lambda model, batch: model(batch)))
-    say("nan", lambda: engine.step(batches, lambda model, batch: loss_of(model, batch) * float("nan")))
-    say("ranks", lambda: zero(make_model("odd"), 3, adamw, ranks=7))
+    said["counts"] = say(lambda: engine.step(batches[: 1 + (rank == 0)], loss_of))
+    said["no scalar"] = say(lambda: engine.step(batches, lambda model, batch: model(batch)))
+    said["nan"] = say(lambda: engine.step(batches, lambda model, batch: loss_of(model, batch) * float("nan")))
+    said["ranks"] = say(lambda: zero(make_model("odd"), 3, adamw, ranks=7))
     return {"said": said, "loss": engine.step(batches, loss_of)}
 
 

@@ -113,6 +113,8 @@ def _open_folder(folder: Path, name: str, device: torch.device, dtype: torch.dty
     raw = read_json(folder / "config.json")
     ours = raw.get("model_type") in OURS
     refuse_too_many_layers(folder, raw, list_tensors(folder), ours)
+    if not ours:
+        refuse_what_cannot_write(folder, raw)  # first: a reader's tokenizer would be refused for another reason
     tokenizer = open_tokenizer(folder)
     model = load_pretrained(folder, device, dtype) if ours else load_theirs(folder, raw, device, dtype)
     vocabulary, largest = raw.get("vocab_size"), max(tokenizer.get_vocab().values())
@@ -197,9 +199,8 @@ def _at_fault(path: Path) -> str:
     return " or ".join(map(str, beside)) or str(path)
 
 
-def load_theirs(folder: Path, raw: dict, device: torch.device, dtype: torch.dtype):
-    """A causal language model of transformers from safetensors files, whole and finite. Raises `CheckpointError`."""
-    from transformers import AutoModelForCausalLM
+def refuse_what_cannot_write(folder: Path, raw: dict) -> None:
+    """Raise `CheckpointError` for a kind of model that transformers has no code for that writes texts."""
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
     kind = raw.get("model_type")
@@ -208,6 +209,13 @@ def load_theirs(folder: Path, raw: dict, device: torch.device, dtype: torch.dtyp
             f"{folder / 'config.json'}: model_type: found {kind!r}, for which neither this course nor transformers has "
             "code that writes texts. Code that comes with a checkpoint is never run"
         )
+
+
+def load_theirs(folder: Path, raw: dict, device: torch.device, dtype: torch.dtype):
+    """A causal language model of transformers from safetensors files, whole and finite. Raises `CheckpointError`."""
+    from transformers import AutoModelForCausalLM
+
+    refuse_what_cannot_write(folder, raw)
     try:
         model, report = AutoModelForCausalLM.from_pretrained(
             folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, local_files_only=True,

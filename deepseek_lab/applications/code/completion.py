@@ -86,7 +86,10 @@ def complete_many(
     seed: int = 0,
     **sampling,
 ) -> list[Completion]:
-    """Several functions at once, in the order of their prompts. Prompt number i draws with the seed `seed` + i."""
+    """Several functions at once, in the order of their prompts. Prompt number i draws with the seed `seed` + i.
+
+    Raises `ValueError` for a string in place of a list, or odd settings.
+    """
     require(not isinstance(prompts, str), "prompts", prompts, "a list of strings")
     prompts = [checked(prompt) for prompt in prompts]
     require_whole(0, max_new_tokens=max_new_tokens)

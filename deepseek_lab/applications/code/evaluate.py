@@ -71,7 +71,10 @@ def _run(program: Program, answers: Sequence[str], allow_missing: bool) -> tuple
 
 
 def summary(measured: Sequence[Measured], ks: Sequence[int] = (1, 10)) -> dict[str, Estimate]:
-    """`{"greedy": ..., "pass@1": ..., "pass@10": ...}`; intervals by drawing whole families again."""
+    """`{"greedy": ..., "pass@1": ..., "pass@10": ...}`; intervals by drawing whole families again.
+
+    Raises `ValueError` if nothing was measured.
+    """
     require(len(measured) > 0, "measured", "nothing", "at least one program")
     rows = {"greedy": _by_family(measured, lambda each: float(each.greedy))}
     for k in ks:

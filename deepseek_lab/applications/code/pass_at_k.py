@@ -49,7 +49,8 @@ def estimate(groups: Mapping[str, Sequence[float]], seed: int = 0) -> Estimate:
     Values of a group are alike (programs of one family): drawing them one by one would make the interval too narrow.
     Every value counts the same. With a single group the interval is as wide as can be: nothing is known of others.
     Where all values are 0, or all 1, drawing again would find no spread; the interval is then the exact one for so many
-    groups (Clopper and Pearson): three families without a success don't show that there is none.
+    groups (Clopper and Pearson): three families without a success don't show that there is none. Raises `ValueError`
+    for no groups.
     """
     pools = [list(values) for values in groups.values() if len(values)]
     require(len(pools) > 0, "groups", "no values", "at least one")

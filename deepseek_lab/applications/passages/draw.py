@@ -29,7 +29,10 @@ def draw(
 
 
 def examples(seed: int, split: str, *, language: str | None = None, entities: int | None = None) -> Iterator[Example]:
-    """Examples of a split without end. `entities` is how many things a passage is about at most."""
+    """Examples of a split without end. `entities` is how many things a passage is about at most.
+
+    Raises `ValueError` for another split or language.
+    """
     require(split in SPLITS, "split", split, f"one of {', '.join(SPLITS)}")
     require(language in (None, *LANGUAGES), "language", language, "en, zh or None")
     if entities is not None:

@@ -63,6 +63,7 @@ class DeepSeekForQuestionAnswering(PreTrainedModel):
         end_positions: Tensor | None = None,
         return_dict: bool | None = None,
     ) -> QuestionAnsweringModelOutput | tuple[Tensor, ...]:
+        """Logits of start and end, (B, T) each, and the loss where the answer's positions (B,) are given; see above."""
         real = check_rows(input_ids, attention_mask, self.config.vocab_size)
         start_logits, end_logits = self.span_logits(self.hidden_states(input_ids, real))
         loss = None

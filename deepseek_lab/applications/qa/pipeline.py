@@ -84,7 +84,7 @@ class QuestionAnsweringPipeline(ChunkPipeline):
         max_answer_len=LONGEST_ANSWER,
         align_to_words=True,
     ):
-        """The best answers of all windows."""
+        """The best answer of all windows, or a list of the best `top_k`: dicts of score, start, end and answer."""
         found, nulls = [], []
         context = model_outputs[0]["sample"]["context"]
         for output in model_outputs:
@@ -105,7 +105,10 @@ class QuestionAnsweringPipeline(ChunkPipeline):
 
 
 def samples_of(args: tuple, options: dict) -> list[dict[str, str]] | Iterator[dict[str, str]]:
-    """The questions and contexts of a call; takes what it uses out of `options`."""
+    """The questions and contexts of a call; takes what it uses out of `options`.
+
+    Raises `ValueError` for none, or what is no text.
+    """
     if len(args) == 2 and all(isinstance(part, str) for part in args):
         given = [{"question": args[0], "context": args[1]}]
     elif args:
@@ -125,7 +128,10 @@ def samples_of(args: tuple, options: dict) -> list[dict[str, str]] | Iterator[di
 
 
 def pairs(question, context) -> list[dict]:
-    """Lists of questions and contexts side by side; one context may serve all questions."""
+    """Lists of questions and contexts side by side; one context may serve all questions.
+
+    Raises `ValueError` if their numbers don't fit.
+    """
     if not isinstance(question, (list, tuple)):
         return [{"question": question, "context": context}]
     contexts = context if isinstance(context, (list, tuple)) else [context] * len(question)
@@ -135,11 +141,14 @@ def pairs(question, context) -> list[dict]:
 
 
 def sample_of(item) -> dict[str, str]:
-    """`{"question": ..., "context": ...}` of a dict, or of an object as transformers' SquadExample was."""
+    """`{"question": ..., "context": ...}` of a dict, or of an object as transformers' SquadExample was.
+
+    Raises `KeyError` or `ValueError` for anything else.
+    """
     if not isinstance(item, Mapping):
         texts = {name: getattr(item, f"{name}_text", None) for name in ("question", "context")}
         known = None not in texts.values()
-        require(known, "question and context", repr(item), "a dict, or an object with question_text and context_text")
+        require(known, "question and context", item, "a dict, or an object with question_text and context_text")
         item = texts
     for name in ("question", "context"):
         if name not in item:

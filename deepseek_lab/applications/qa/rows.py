@@ -18,11 +18,6 @@ class Row:
     first: int  # the place of the context's first token
     offsets: tuple[tuple[int, int], ...]
 
-    @property
-    def context_ids(self) -> tuple[int, ...]:
-        """The context's tokens alone."""
-        return self.ids[self.first : -1]
-
     def places(self, start: int, end: int) -> tuple[int, int]:
         """The first and the last token of `context[start:end]`. Raises `ValueError` if the row doesn't hold them."""
         touched = [i for i, (left, right) in enumerate(self.offsets) if left < end and right > start]

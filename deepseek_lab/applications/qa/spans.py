@@ -46,7 +46,7 @@ def best_spans(
 
     Logits are (T,); `places` and `offsets` are those of the context's tokens. score = p(start) p(end), each by a
     softmax over the first token and the context's. A span has at most `max_answer_len` tokens; with `words`, it then
-    grows to whole words.
+    grows to whole words. Raises `ValueError` for numbers below 1.
     """
     require_whole(1, top_k=top_k, max_answer_len=max_answer_len)
     chosen = [0, *places]

@@ -7,16 +7,14 @@ so that a name at its beginning has the tokens that it has elsewhere.
 
 from collections.abc import Iterable
 
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import decoders, normalizers, processors
 from transformers import PreTrainedTokenizerFast
 
-from deepseek_lab.config import is_whole, require
-from deepseek_lab.training.data import BEGIN, END, PAD
+from deepseek_lab.training.data import BEGIN, END, PAD, byte_level_bpe
 
 HAN = r" ?\p{Han}"
 NUMBERS = r" ?\p{N}{1,3}"
 WORDS = r" ?[\p{L}\p{M}]+| ?[\p{P}\p{S}]|\s*[\r\n]+|\s+(?!\S)|\s+"
-SPECIAL = 3  # begin, end and padding have the ids 0, 1 and 2
 
 
 def train_qa_tokenizer(texts: Iterable[str], vocab_size: int, max_length: int) -> PreTrainedTokenizerFast:
@@ -24,23 +22,8 @@ def train_qa_tokenizer(texts: Iterable[str], vocab_size: int, max_length: int) -
 
     Raises `ValueError` for a vocabulary that can't hold all 256 bytes and the special tokens.
     """
-    least = 256 + SPECIAL
-    takes = f"a whole number of at least {least}"
-    require(is_whole(vocab_size) and vocab_size >= least, "vocab_size", vocab_size, takes)
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.normalizer = normalizers.Prepend(" ")
-    cuts = [pre_tokenizers.Split(Regex(pattern), "isolated") for pattern in (HAN, NUMBERS, WORDS)]
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [*cuts, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
-    )
+    tokenizer = byte_level_bpe(texts, vocab_size, cuts=(HAN, NUMBERS, WORDS), normalizer=normalizers.Prepend(" "))
     tokenizer.decoder = decoders.Sequence([decoders.ByteLevel(), decoders.Strip(" ", 1, 0)])
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size,
-        special_tokens=[BEGIN, END, PAD],
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{BEGIN} $A {END}",
         pair=f"{BEGIN} $A {END} $B:1 {END}:1",

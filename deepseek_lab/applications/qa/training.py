@@ -218,7 +218,7 @@ def run_round(
     stage: int,
     history: QAHistory,
 ) -> None:
-    """One step for each batch of a round; appends to the history."""
+    """One step for each batch of a round; appends to the history. Raises `ValueError` if a loss isn't finite."""
     batches, total = list(round_batches(tokenizer, recipe, number, stage)), 0.0
     for at, (rows, places) in enumerate(batches):
         for group in optimizer.param_groups:

@@ -7,6 +7,7 @@ from transformers import PreTrainedTokenizerBase
 from deepseek_lab.config import is_whole, require, require_whole
 
 LONGEST_WINDOW, OVERLAP, LONGEST_QUESTION = 384, 128, 64  # tokens
+LONGEST_SHOWN = 20  # blanks that an error shows of a text that has nothing else
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,9 @@ class Window:
 def check_text(name: str, text) -> None:
     """Raise `ValueError` unless it is a text with something in it."""
     require(isinstance(text, str), name, text, "a text")
-    require(bool(text.strip()), name, repr(text), "a text that isn't empty")
+    require(bool(text.strip()), name, text[:LONGEST_SHOWN], "a text that isn't empty")
+    lone = next((f"{char!r} at {i}" for i, char in enumerate(text) if "\ud800" <= char <= "\udfff"), None)
+    require(lone is None, name, lone, "whole characters: this one is half of a surrogate pair, which is no text")
 
 
 def windows(

@@ -129,7 +129,10 @@ def watch(
     work: str | None,
     cancelled: threading.Event | None,
 ) -> None:
-    """Read until all pipes are closed, or a limit is passed. The clock runs from the program's first line on."""
+    """Read until all pipes are closed, or a limit is passed. The clock runs from the program's first line on.
+
+    Raises `Cancelled`, and `SandboxError` if the program's process doesn't start in time.
+    """
     deadline, began = time.monotonic() + START_SECONDS, None
     with selectors.DefaultSelector() as selector:
         for name, pipe in pipes.items():

@@ -48,7 +48,10 @@ def run_many(
     workers: int | None = None,
     allow_missing: bool = False,
 ) -> list[Result]:
-    """`run_tests` for each (source, tests), several at a time (`workers`: one a processor); results in order."""
+    """`run_tests` for each (source, tests), several at a time (`workers`: one a processor); results in order.
+
+    Raises `ValueError` for less than one worker.
+    """
     limits, workers = limits or Limits(), usable_cpus() if workers is None else workers
     require_whole(1, workers=workers)
     parsed = [(source, _parsed(tests)) for source, tests in jobs]

@@ -34,7 +34,7 @@ class WholeLoss(nn.Module):
         self.model = model
 
     def forward(self, loss_fn: LossFn, micro_batch: object) -> Tensor:
-        """The micro-batch's loss, checked: a scalar that depends on the parameters."""
+        """The micro-batch's loss, checked: a scalar that depends on the parameters. Raises `ValueError` otherwise."""
         loss = loss_fn(self.model, micro_batch)
         scalar = isinstance(loss, Tensor) and loss.dim() == 0 and loss.requires_grad
         got = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__

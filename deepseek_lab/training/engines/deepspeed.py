@@ -43,6 +43,8 @@ def deepspeed_config(
     - `check_grad_overflow`: in bf16 too, leave out an update by a gradient that is not finite.
     - `zero_force_ds_cpu_optimizer`: with offload, insist on DeepSpeed's own CPU Adam, which has to be compiled.
     - `zero_allow_untested_optimizer`: take any optimizer of `torch.optim`.
+
+    Raises `ValueError` for another stage, and numbers below 1.
     """
     require(is_whole(stage) and 1 <= stage <= 3, "stage", stage, "1, 2 or 3")
     require(is_whole(micro_batch_size) and micro_batch_size >= 1, "micro_batch_size", micro_batch_size, "1 or more")

@@ -86,7 +86,10 @@ def settled() -> Iterator[None]:
 
 
 def merged(config: dict, options: dict) -> dict:
-    """`config` with `options` over it, deeply: a dictionary in both is merged, anything else replaced."""
+    """`config` with `options` over it, deeply: a dictionary in both is merged, anything else replaced.
+
+    Raises `ValueError` where `options` doesn't fit.
+    """
     result = dict(config)
     for key, value in options.items():
         inner = result.get(key)

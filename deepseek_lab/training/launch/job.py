@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -90,7 +91,7 @@ class Report:
         return cls(**json.loads(Path(path).read_text(encoding="utf-8")))
 
     def write(self, path: Path) -> None:
-        """Beside, then renamed: who finds the file finds all of it."""
+        """Into a JSON file, in one step: who finds the file finds all of it."""
         write_json(path, asdict(self))
 
 
@@ -108,7 +109,7 @@ def prepare(
     """Write what the worker reads, for `torchrun` on one or many hosts; `settings` are further fields of `Job`.
 
     `tokens` is a row of token ids, by default the bytes of Python's standard library. Raises `ValueError` for what
-    doesn't fit together.
+    doesn't fit together, and `OSError` where the folder can't be written.
     """
     config = DeepSeekConfig.preset(config) if isinstance(config, str) else config
     require(isinstance(config, DeepSeekConfig), "config", type(config).__name__, "a DeepSeekConfig or a preset's name")
@@ -121,9 +122,12 @@ def prepare(
     highest = int(tokens.max()) if len(tokens) else 0
     require(highest < config.vocab_size, "tokens", highest, f"ids below {config.vocab_size}, the vocabulary's size")
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file({"tokens": tokens.contiguous().cpu()}, folder / TOKENS)
-    write_json(folder / JOB, asdict(job))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file({"tokens": tokens.contiguous().cpu()}, folder / TOKENS)
+        write_json(folder / JOB, asdict(job))
+    except (OSError, SafetensorError) as error:
+        raise OSError(f"{folder}: what the ranks read could not be written ({error}); make room on its disk") from error
     return job
 
 
@@ -137,7 +141,7 @@ def read_job(folder: Path) -> tuple[Job, Tensor]:
 
 
 def write_json(path: Path, content: object) -> None:
-    """In one step: a reader never sees half of it."""
+    """Write a JSON file in one step: a reader never sees half of it."""
     beside = Path(path).with_suffix(".tmp")
     beside.write_text(json.dumps(content), encoding="utf-8")
     beside.replace(path)

@@ -77,6 +77,7 @@ def _torchrun(folder: Path, job: Job, port: int | None) -> Iterator[subprocess.P
     place = ["--standalone"] if port is None else ["--master-addr", "127.0.0.1", "--master-port", str(port)]
     command = [
         sys.executable, "-m", "torch.distributed.run", *place, "--nproc-per-node", str(job.world_size),
+        "--log-dir", str(folder),  # or torchrun would leave a folder of its own behind
         "-m", "deepseek_lab.training.launch.worker", str(folder),
     ]  # fmt: skip
     threads = max(1, (os.cpu_count() or 1) // job.world_size)  # more would fight for the cores

@@ -69,7 +69,6 @@ def _fail(folder: Path, rank: int, words: str, mine: bool = False) -> None:
 def train(rank: int, job: Job, tokens: Tensor, folder: Path, watch: Watch) -> None:
     """All steps of one rank."""
     device = choose_device(job)
-    config = DeepSeekConfig.from_hf(job.config)
     windows = PackedWindows(tokens, job.length, job.batch, job.seed)
     limit = timedelta(seconds=20 * job.patience)  # the watch is faster, and says more
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=limit)
@@ -80,12 +79,7 @@ def train(rank: int, job: Job, tokens: Tensor, folder: Path, watch: Watch) -> No
             events.flush()
 
         tell(pid=os.getpid(), host=socket.gethostname())
-        with watch.slowly("building the engine"):
-            torch.manual_seed(job.seed)
-            model = DeepSeekForCausalLM(config).to(device)
-            for module in model.modules():
-                module.register_forward_pre_hook(watch.tick)
-            engine = engine_of(job, model)
+        engine = build(job, device, watch)
         first, losses, norms, seconds, timeline = 0, [], [], [], None
         if job.checkpoints is not None:
             with watch.slowly("reading a checkpoint"):
@@ -129,6 +123,17 @@ def train(rank: int, job: Job, tokens: Tensor, folder: Path, watch: Watch) -> No
     dist.destroy_process_group()
 
 
+def build(job: Job, device: torch.device, watch: Watch):
+    """The engine that the job asks for, with a model that tells the watch of every module it passes."""
+    config = DeepSeekConfig.from_hf(job.config)
+    with watch.slowly("building the engine"):
+        torch.manual_seed(job.seed)
+        model = DeepSeekForCausalLM(config).to(device)
+        for module in model.modules():
+            module.register_forward_pre_hook(watch.tick)
+        return engine_of(job, model)
+
+
 def observed(job: Job, engine, step: int, first: int):
     """What watches a step: a timeline the last one, if wanted; a count of what is sent the first of a library's."""
     if job.timeline and step == job.steps - 1:
@@ -153,7 +158,10 @@ def steps_done(job: Job, tokens: int, facts: dict) -> int:
 
 
 def choose_device(job: Job) -> torch.device:
-    """A GPU for each rank of this host, or the CPU for all of them."""
+    """A GPU for each rank of this host, or the CPU for all of them.
+
+    Raises `ValueError` if the job wants more GPUs than there are.
+    """
     local, here = int(os.environ.get("LOCAL_RANK", 0)), int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     enough = torch.cuda.is_available() and torch.cuda.device_count() >= here
     require(enough or job.device != "cuda", "device", "cuda", f"'cpu', or {here} GPUs on {socket.gethostname()}")

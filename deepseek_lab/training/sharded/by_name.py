@@ -31,7 +31,10 @@ TAKES = "engines like DDP and FSDP2"
 
 
 def capture(engine, ranks: Together) -> tuple[dict[str, Tensor], dict]:
-    """Tensors on the host and notes of an engine's state now. No rank waits for another."""
+    """Tensors on the host and notes of an engine's state now. No rank waits for another.
+
+    Raises `CheckpointError` for an optimizer whose state has other shapes.
+    """
     _reshard(engine)
     parameters = dict(engine.model.named_parameters())
     tensors = {f"model.{name}": on_host(tensor) for name, tensor in _named(engine.model).items()}

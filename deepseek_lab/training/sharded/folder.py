@@ -17,7 +17,10 @@ TMP, REPLACED = ".tmp", ".replaced"
 
 
 def name_of(steps: int) -> str:
-    """The name of the checkpoint after so many steps: they sort by it up to a million."""
+    """The name of the checkpoint after so many steps: they sort by it up to a million.
+
+    Raises `ValueError` for what is no number of steps.
+    """
     require(is_whole(steps) and steps >= 0, "engine.steps", steps, "a whole number of at least 0")
     return f"step-{steps:06d}"
 

@@ -111,7 +111,8 @@ def make_units(
 ) -> list[Unit]:
     """The units of a model, by default those of `default_units`, and who owns which parameter.
 
-    Within a buffer, parameters are sorted by the optimizer's group, so that a shard falls into few runs.
+    Within a buffer, parameters are sorted by the optimizer's group, so that a shard falls into few runs. Raises
+    `ValueError` if they don't hold every parameter once.
     """
     names = {module: name for name, module in model.named_modules()}
     first_name = {p: name for name, p in model.named_parameters()}

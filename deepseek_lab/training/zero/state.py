@@ -45,7 +45,10 @@ def shard_state(engine: Engine) -> dict:
 
 @torch.no_grad()
 def load_shard_state(engine: Engine, state: dict) -> None:
-    """Continue from what `shard_state` gave, on this rank of as many; all ranks must call it. The state is copied."""
+    """Continue from what `shard_state` gave, on this rank of as many; all ranks must call it. The state is copied.
+
+    Raises `ValueError` for the state of another model or number of ranks.
+    """
     for unit in engine.units:
         for flat in unit.flats:
             saved, there = state["layout"].get(flat.name), flat.layout()
