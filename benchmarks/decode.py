@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch
 from card import copy_rate, work_dtype
-from rows import Row, milliseconds, parser, report
+from rows import Row, milliseconds, parser, percent, report
 from transformers import DeepseekV3Config, DeepseekV3ForCausalLM, DynamicCache, StaticCache
 from transformers import logging as transformers_logging
 
@@ -175,10 +175,10 @@ def writing_row(name: str, how: str, seconds: dict[str, list[float]], uncompiled
     group, versus, eager = "writing tokens, whole model", f"transformers, {how}", seconds["eager"]
     if "compiled" not in seconds:
         return Row(group, name, versus, eager, seconds["theirs"], " ".join([uncompiled, *notes]))
-    slower = Row(group, name, versus, eager, seconds["theirs"])
-    words = f"Not compiled: {milliseconds(statistics.median(eager))}, ratio {slower.ratio:.2f}."
-    words += f" There, {slower.verdict[0].lower()}{slower.verdict[1:]}" if slower.verdict else ""
-    return Row(group, name, versus, seconds["compiled"], seconds["theirs"], " ".join([words, *notes]))
+    uncompiled_row = Row(group, name, versus, eager, seconds["theirs"])
+    lost = f"Not compiled: {uncompiled_row.verdict}" if uncompiled_row.verdict else ""
+    notes = [f"Not compiled {milliseconds(statistics.median(eager))}, ratio {uncompiled_row.ratio:.2f}.", *notes]
+    return Row(group, name, versus, seconds["compiled"], seconds["theirs"], " ".join(notes), lost)
 
 
 def first_token(case: Case, length: int, rounds: int) -> Row:
@@ -215,8 +215,8 @@ def on_a_gpu(length: int = 32768, batch: int = 16, repeats: int = 50) -> Row:
     seconds, copy = graph_seconds(step, repeats), copy_rate(choose_device())
     read = cache.nbytes / statistics.median(seconds)
     note = (
-        f"Reads {read / 1e9:,.0f} GB/s of cache, {read / copy:.0%} of the {copy / 1e9:,.0f} GB/s that a copy moves "
-        "(goal: 80 %)."
+        f"Reads {read / 1e9:,.0f} GB/s of cache, {percent(read / copy)} of the {copy / 1e9:,.0f} GB/s that a copy "
+        "moves (goal: 80 %)."
     )
     name = f"V2-Lite's widths, batch {batch}, {length:,} tokens, bf16, a CUDA graph"
     return Row("MLA decode on a GPU", name, "the rate of a copy", seconds, [], note)

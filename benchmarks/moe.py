@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 import torch
 from card import copy_rate, matrix_rate, work_dtype
-from rows import Row, against_best, difference, main, race
+from rows import Row, against_best, difference, main, percent, race
 from torch import nn
 from transformers import DeepseekV3Config
 from transformers.models.deepseek_v3.modeling_deepseek_v3 import DeepseekV3MoE
@@ -84,7 +84,7 @@ def training(size: tuple, pairs: list, rounds: int, device: torch.device) -> Row
     operations = 6 * tokens * (3 * hidden * width * (k + 1) + experts * hidden)  # the shared expert is as wide
 
     def share(seconds: float) -> str:
-        return f"{operations / seconds / matrix_rate(device):.0%} of the rate of large matrix products."
+        return f"{percent(operations / seconds / matrix_rate(device))} of the rate of large matrix products."
 
     case = f"hidden {hidden}, {experts} experts, {k} each, {tokens:,} tokens"
     row = compare("MoE layer, training", case, ways(pairs, x, peers, backward=True), rounds, share)
@@ -104,7 +104,7 @@ def decoding(size: tuple, few: int, pairs: list, rounds: int, device: torch.devi
     def share(seconds: float) -> str:
         """Counts each layer's shared and chosen experts once, as one token reads them."""
         read = len(pairs) * 3 * hidden * width * (k + 1) * element
-        return f"Reads weights at {read / seconds / copy_rate(device):.0%} of the rate of a copy."
+        return f"Reads weights at {percent(read / seconds / copy_rate(device))} of the rate of a copy."
 
     case = f"hidden {hidden}, {experts} experts, {k} each, {few} token{'s' * (few > 1)}, {len(pairs)} layers"
     alternatives = ways(pairs, x, list(PEERS), backward=False)

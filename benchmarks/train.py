@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 import torch
 import torch.nn.functional as F
 from card import matrix_rate
-from rows import Row, against_best, parser, report
+from rows import Row, against_best, parser, percent, report
 from torch import Tensor, nn
 from transformers import DeepseekV3Config, DeepseekV3ForCausalLM
 
@@ -106,7 +106,7 @@ def rows(rounds: int = 15, tiny: bool = False, compiled: bool = False) -> Iterat
         seconds = interleaved_seconds(steps, rounds=rounds, warmup=1 if tiny else 3)
         rate = batch * length / statistics.median(seconds["ours"])
         share = product_flops(pairs["ours"][0], config) * rate / matrix_rate(device)
-        note = f"{rate:,.0f} tokens/s, {share:.0%} of the rate of large matrix products on this device."
+        note = f"{rate:,.0f} tokens/s, {percent(share)} of the rate of large matrix products on this device."
         case = f"{size}, {batch} windows of {length} tokens" + ", compiled" * compiled
         yield against_best("training step, whole model", case, seconds, "transformers", note)
 

@@ -24,6 +24,7 @@ import torch.distributed as dist
 from rows import Row, parser, report
 
 from deepseek_lab import DeepSeekConfig, DeepSeekForCausalLM
+from deepseek_lab.course.machine import usable_cores
 from deepseek_lab.training.corpus import python_corpus
 from deepseek_lab.training.data import PackedWindows
 from deepseek_lab.training.engines import CompilerMissing, DeepSpeedMissing, make_engine
@@ -74,7 +75,7 @@ def engines(config: DeepSeekConfig, tiny: bool) -> tuple[dict, dict[str, str]]:
 
 def compare(rounds: int, tiny: bool, results: Path) -> None:
     """What every rank does. Rank 0 writes `results`."""
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // int(os.environ["WORLD_SIZE"])))
+    torch.set_num_threads(max(1, usable_cores() // int(os.environ["WORLD_SIZE"])))
     dist.init_process_group("gloo")
     rank, ranks, config = dist.get_rank(), dist.get_world_size(), TINY if tiny else CONFIG
     windows = PackedWindows(python_corpus().train, 16 if tiny else LENGTH, BATCH * ranks)
@@ -106,8 +107,9 @@ def run_ranks(rounds: int, tiny: bool, ranks: int) -> dict:
         results = Path(folder) / "results.json"
         command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)]
         command += [__file__, "--rounds", str(rounds), "--results", str(results), *["--tiny"] * tiny]
-        # With a GPU in sight DeepSpeed would take it, and the others not.
-        ended = subprocess.run(command, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""}).returncode
+        # With a GPU in sight DeepSpeed would take it, and the others not. Libraries warn about their own future.
+        quiet = {"PYTHONWARNINGS": "ignore", "TORCH_CPP_LOG_LEVEL": "ERROR"}
+        ended = subprocess.run(command, env={**os.environ, **quiet, "CUDA_VISIBLE_DEVICES": ""}).returncode
         if ended:
             raise RuntimeError(f"the ranks ended with code {ended}; what they said stands above")
         return json.loads(results.read_text(encoding="utf-8"))
