@@ -1,5 +1,7 @@
 """The compiled decoding step: the uncompiled one's numbers, on the same cache, for every length, compiled once."""
 
+import tempfile
+
 import pytest
 import torch
 import torch._inductor.config
@@ -10,6 +12,8 @@ from deepseek_lab import DeepSeekConfig
 from deepseek_lab.inference import compiled
 from deepseek_lab.inference.compiled import compile_decode
 from deepseek_lab.model.decoder import DeepSeekForCausalLM, next_token_logits
+
+pytestmark = pytest.mark.slow  # a compiler runs
 
 BATCH = 2
 V2 = DeepSeekConfig.preset("v2-lite").replace(
@@ -180,11 +184,19 @@ def test_without_a_compiler_it_says_so(model):
 @needs_compiler
 def test_a_compiler_that_fails_is_reported(model, tmp_path):
     """It says its version and compiles nothing."""
-    broken = tmp_path / "broken"
-    broken.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "g++ 13.0.0" && exit 0\nexit 1\n', encoding="utf-8")
+    broken, says = tmp_path / "broken", "a.cpp:1: fatal error: omp.h: No such file"
+    script = f'#!/bin/sh\n[ "$1" = --version ] && echo "g++ 13.0.0" && exit 0\necho "{says}" >&2\nexit 1\n'
+    broken.write_text(script, encoding="utf-8")
     broken.chmod(0o755)
     failing = torch._inductor.config.patch({"cpp.cxx": (str(broken),)})
-    with failing, pytest.raises(RuntimeError, match="compile_decode: PyTorch could not compile the step here"):
+    with failing, pytest.raises(RuntimeError, match=f"could not compile the step here \\({says}\\); the step that is"):
+        compile_decode(model, 3)
+
+
+@needs_compiler
+def test_no_place_for_temporary_files_is_reported(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    with pytest.raises(RuntimeError, match=r"could not compile the step here .*No such file"):
         compile_decode(model, 3)
 
 

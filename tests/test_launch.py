@@ -1,11 +1,13 @@
 """Ranks from one call: the same training under every engine, and nothing left of it however it ends."""
 
+import getpass
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -21,6 +23,8 @@ from deepseek_lab.training.data import PackedWindows
 from deepseek_lab.training.launch import RanksFailed, Report, prepare, run
 from deepseek_lab.training.launch.worker import next_token_loss
 from deepseek_lab.training.pretrain import parameter_groups
+
+pytestmark = pytest.mark.slow  # ranks are started
 
 CONFIG = WIDE.replace(num_hidden_layers=2)
 SMALL = {"config": CONFIG, "batch": 4, "length": 16}
@@ -225,6 +229,14 @@ def test_a_full_disk_loses_no_checkpoint(tmp_path):
         assert run("zero3", 2, done, **many, progress=Listener())[0].first_step == done
 
 
+def test_a_disk_too_full_for_the_text_is_named(tmp_path):
+    with small_disk(tmp_path / "disk", megabytes=1) as folder:
+        tokens = torch.zeros(2_000_000, dtype=torch.uint8)
+        with pytest.raises(OSError, match=r"No space left.*make room") as caught:
+            prepare(folder / "job", "zero1", 2, 1, tokens=tokens)
+        assert str(caught.value).startswith(str(folder / "job"))
+
+
 def test_a_corrupt_shard_is_named(tmp_path):
     many = {**SMALL, "checkpoints": tmp_path, "save_every": 1}
     run("zero2", 2, 2, **many, progress=Listener())
@@ -268,8 +280,12 @@ def test_an_error_of_a_rank_reaches_the_caller():
         run("zero1", 2, 1, **SMALL, dtype="float16", progress=Listener())
 
 
-def test_the_lab_is_the_default():
+def test_the_lab_is_the_default_and_no_folder_is_left(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # the ranks' too
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     reports = run("zero2", 1, 1, progress=Listener())
+    left = [path.name for path in tmp_path.iterdir()]
+    assert set(left) <= {f"torchinductor_{getpass.getuser()}"}  # PyTorch's cache, one for all processes
     assert reports[0].bytes["parameters"] == 4 * sum(
         p.numel() for p in DeepSeekForCausalLM(DeepSeekConfig.preset("lab")).parameters()
     )

@@ -205,6 +205,18 @@ def test_training_goes_through_all_stages(kind):
         assert not torch.equal(after, before[name]), name
 
 
+def test_an_interrupted_training_leaves_the_choice_of_the_indexers_as_it_was():
+    def interrupted(loop, label):
+        yield from list(loop)[:2]
+        raise KeyboardInterrupt
+
+    model = models.needle_model("DSA", SMALL.vocab_size)
+    before = get_index_topk(model)
+    with pytest.raises(KeyboardInterrupt):
+        needle.train_needle(model, SMALL, 5, warmup=1, gaps=(32, 32), progress=interrupted)
+    assert get_index_topk(model) == before < SMALL.length and not model.training
+
+
 def made_up_results() -> dict:
     shares = {"window": 0.02, "HCA": 0.03, "CSA": 0.97, "DSA": 0.99, "dense": 1.0}
     bins = [{"from": a, "to": a + 20, "questions": 9, "exact": None} for a in (35, 55, 75)]

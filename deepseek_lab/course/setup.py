@@ -26,6 +26,9 @@ def setup(seed: int = 0) -> torch.device:
 
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
+    # The first optimizer of a process loads 800 modules, for a second. Who interrupts that, in the first steps of a
+    # training, has half of PyTorch until the kernel is restarted; so it is done here.
+    torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))])
     explain_missing_names()
     torch.manual_seed(seed)
     return choose_device()
