@@ -32,7 +32,18 @@ warmed = Exercise(
             lambda logits, temperature: logits.softmax(dim=-1) / temperature,
             "These don't sum to 1. The temperature acts on the scores, before they become probabilities.",
         ),
-        Mistake(lambda logits, temperature: logits.softmax(dim=-1), "That is temperature 1, whatever was asked for."),
+        Mistake(
+            lambda logits, temperature: (logits / temperature).exp(),
+            "These don't sum to 1. Divide each by the sum of them all.",
+        ),
+        Mistake(
+            lambda logits, temperature: (logits / temperature).log_softmax(dim=-1),
+            "These are logarithms of probabilities: log_softmax makes them, softmax doesn't.",
+        ),
+        Mistake(
+            lambda logits, temperature: logits.softmax(dim=-1),
+            "That is temperature 1, whatever was asked for. (Adding a number to all scores changes nothing, either.)",
+        ),
         Mistake(lambda logits, temperature: logits / temperature, "These are scores still: they can be negative."),
     ],
     hints=[
