@@ -2,11 +2,19 @@
 """Open the course, or test it. Python 3.11, 3.12 or 3.13 is all that has to be there.
 
     python3 course.py lab  [--no-browser] [--port N] [-- Jupyter's own arguments]
-    python3 course.py test [pytest's own arguments]
+    python3 course.py test [--quick | --gpu] [pytest's own arguments]
+    python3 course.py bench [--only NAME] [--out FOLDER]
 
 On Windows: py course.py lab. The first run makes the folder .venv beside this file and installs the
 packages named in constraints.txt there with pip (about 2 GB; a few minutes). Later runs start at once,
 and install again when the pins, the Python or the folder's place changed.
+
+test --quick is for before a commit. It leaves out what runs a notebook, a browser or an installation or is
+marked slow, and draws fewer random examples: under five minutes on two cores. test --gpu runs what needs
+an NVIDIA GPU, and nothing else; where there is none, it lists what is unproved.
+
+bench compares all of benchmarks/ with transformers, FSDP2 and DeepSpeed in under 20 minutes, and writes
+benchmarks/RESULTS.md. --only NAME (it may be repeated) runs one and writes nothing, unless --out says where.
 
 pip's own settings are honoured. On Linux, plain torch brings NVIDIA's libraries, several GB more; to
 install it for the CPU only, set PIP_INDEX_URL or PIP_FIND_LINKS to a place that has those wheels.
@@ -35,6 +43,7 @@ STAMP = VENV / "course-stamp.json"
 OLDEST, NEWEST = (3, 11), (3, 13)
 HERE = "{}.{}".format(*sys.version_info)
 NEEDED_GB = 2.5  # the packages take about 2 GB, and pip unpacks some of them on the way
+QUICK = ["-m", "not slow", "--hypothesis-profile=quick"]  # pytest's words for test --quick
 AGAIN = "run the same command again: it carries on where it stopped."
 
 DISK_FULL = r"No space left|Errno 28\b|not enough space|quota exceeded|No usable temporary directory"
@@ -49,7 +58,7 @@ NO_NETWORK = (
 
 def main(arguments):
     check_python()
-    commands = {"lab": lab, "test": test}
+    commands = {"lab": lab, "test": test, "bench": bench}
     if not arguments or arguments[0] not in commands:
         print(__doc__.strip())
         return 0 if arguments[:1] in (["-h"], ["--help"], ["help"]) else 2
@@ -89,10 +98,17 @@ def lab(arguments):
 
 
 def test(arguments):
-    """Runs pytest in the repository root and returns its exit code."""
+    """Runs pytest in the repository root and returns its exit code. tests/conftest.py knows --gpu."""
     prepare()
     os.chdir(str(ROOT))
-    return hand_over([str(PYTHON), "-m", "pytest", *arguments])
+    quick, others = QUICK if "--quick" in arguments else [], [word for word in arguments if word != "--quick"]
+    return hand_over([str(PYTHON), "-m", "pytest", *quick, *others])
+
+
+def bench(arguments):
+    """Runs all of benchmarks/ beside transformers, FSDP2 and DeepSpeed, and writes benchmarks/RESULTS.md."""
+    prepare()
+    return hand_over([str(PYTHON), str(ROOT / "benchmarks" / "run.py"), *arguments])
 
 
 def jupyter_command(port, browser, extra):

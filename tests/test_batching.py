@@ -152,6 +152,7 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads resident memory from Linux's /proc")
 @pytest.mark.parametrize(("family", "count"), [("v3", 2000), ("v4", 200)])
 def test_soak(family, count):

@@ -11,6 +11,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
 import build_notebooks
 
+pytestmark = pytest.mark.slow  # notebooks are run
+
 CELLS = {
     "text": "print('fixed')",
     "figure": (

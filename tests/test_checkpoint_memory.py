@@ -90,6 +90,7 @@ def folder(tmp_path):
     shutil.rmtree(tmp_path / "checkpoint", ignore_errors=True)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells a process's peak this way")
 @pytest.mark.parametrize("stored, dtype", [("float32", "float32"), ("bfloat16", "float32"), ("fp8", "float32")])
 def test_the_peak_of_loading_is_the_model(folder, stored, dtype):

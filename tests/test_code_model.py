@@ -35,6 +35,7 @@ def test_quicksort_sorts_a_thousand_lists(coder, prompt):
     assert result.passed and len(result.outcomes) == 1000
 
 
+@pytest.mark.slow
 def test_most_prompts_in_new_words_are_answered_by_programs_that_work(coder):
     programs = draw(77, 60, "new wording")
     found = complete_many(coder, [program.prompt for program in programs])

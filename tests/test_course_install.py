@@ -20,6 +20,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from helpers.course_folder import ROOT, free_port, new_folder, posix_only
 
+pytestmark = pytest.mark.slow  # pip installs
+
 # A newcomer's hour: real pips, and an index on this machine that breaks in the ways real ones do
 
 BACKEND = """

@@ -27,6 +27,8 @@ from deepseek_lab.training.engines import (
 from deepseek_lab.training.engines.deepspeed_setup import import_deepspeed, merged
 from deepseek_lab.training.engines.fsdp2 import sharded_blocks
 
+pytestmark = pytest.mark.slow  # ranks are started
+
 DOUBLE, SINGLE, BF16 = torch.float64, torch.float32, torch.bfloat16
 STEPS, FEW = 10, 4  # all, and where only something beside the arithmetic is new
 BOUND = {DOUBLE: 1e-12, SINGLE: 2e-6}

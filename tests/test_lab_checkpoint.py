@@ -77,6 +77,7 @@ def test_the_card_says_what_the_files_say():
     assert all(len(texts) == len(curve["prompts"]) for texts in curve["samples"].values())
 
 
+@pytest.mark.slow
 def test_it_predicts_held_out_text_as_well_as_it_says(model):
     """On this machine's standard library, which may be another version's."""
     tokenizer, text = AutoTokenizer.from_pretrained(FOLDER), python_documents(packages=False).validation

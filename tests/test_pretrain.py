@@ -47,6 +47,7 @@ def test_it_learns(whole):
     assert len(history.max_violation) == len(history.gradient_norm) == 30 and history.seconds > 0
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_with_the_same_bits(whole, tmp_path):
     """Killed for real, twice, by a signal that nothing can catch."""
     command = [sys.executable, str(HERE / "helpers" / "tiny.py"), str(tmp_path), "30"]

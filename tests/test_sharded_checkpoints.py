@@ -18,6 +18,8 @@ from deepseek_lab.training import sharded
 from deepseek_lab.training.sharded import folder as folders
 from deepseek_lab.training.sharded.notes import read_notes
 
+pytestmark = pytest.mark.slow  # ranks are started
+
 MODULE = "helpers.sharded_jobs"
 # name: engine, model, bf16. Saved on two ranks each.
 SAVED = {

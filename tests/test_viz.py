@@ -10,7 +10,6 @@ from deepseek_lab.viz import show as show_module
 from deepseek_lab.viz.attention import (
     AttentionMaps,
     describe_row,
-    first_token_scores,
     induction_scores,
     plot_attention,
     plot_head_scores,
@@ -56,7 +55,6 @@ def test_scores_are_1_for_a_perfect_head_and_0_for_another():
     previous, repeat = one_look(20, lambda t: t - 1), one_look(20, lambda t: t - 10 + 1)
     assert previous_token_scores(previous).item() == 1 and previous_token_scores(repeat).item() < 0.1
     assert induction_scores(repeat, period=10).item() == 1 and induction_scores(previous, period=10).item() == 0
-    assert first_token_scores(one_look(20, lambda t: 0)).item() == 1
 
 
 def test_scores_of_looking_evenly_are_chance():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from deepseek_lab.viz.mask_explorer import MAX_BYTES, MAX_TOKENS, MaskExplorer, explore_masks, figure_data, shortened
+from deepseek_lab.viz.mask_explorer import MAX_BYTES, MAX_TOKENS, MaskExplorer, explore_masks, figure_data
 from deepseek_lab.viz.masks import (
     Branch,
     ReadingMap,
@@ -14,6 +14,7 @@ from deepseek_lab.viz.masks import (
     plot_masks,
     plot_row,
 )
+from deepseek_lab.viz.page import shortened
 from deepseek_lab.viz.show import WIDGET_VIEW
 from deepseek_lab.viz.theme import GREY, ORANGE, SKY, png
 
@@ -210,7 +211,7 @@ def test_explorer_cuts_long_texts():
     widget.query = 20
     widget.text = "x" * MAX_TOKENS
     assert widget.note == "" and widget.query == 20
-    assert shortened("x" * (MAX_BYTES - 2) + "😀") == "x" * (MAX_BYTES - 2), "no character is cut in two"
+    assert shortened("x" * 598 + "😀", 600) == "x" * 598, "no character is cut in two"
 
 
 def test_the_page_gets_the_numbers():

@@ -75,7 +75,7 @@ def test_a_real_speculation_has_as_many_marks_as_it_says():
     assert added == found.forwards and kept + added == 30
     guesses = sum(len(each.drafted) for each in found.rounds)
     assert 0 < kept == round(found.acceptance * guesses) and sum(mark.dropped for mark in made) == guesses - kept
-    assert summary(found.rounds).startswith(f"30 tokens in {found.forwards} forwards ({found.forwards_per_token:.2f}")
+    assert summary(found.rounds).startswith(f"30 tokens in {found.forwards} forwards ({found.forwards / 30:.2f}")
 
 
 words_ = st.text(st.characters(codec="utf-8"), max_size=40)

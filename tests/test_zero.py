@@ -20,6 +20,8 @@ from deepseek_lab.training.pretrain import parameter_groups
 from deepseek_lab.training.zero import LossScaler, default_units, zero
 from deepseek_lab.training.zero.flat import Flat, make_units
 
+pytestmark = pytest.mark.slow  # ranks are started
+
 DOUBLE, SINGLE, BF16 = torch.float64, torch.float32, torch.bfloat16
 STEPS, BOUND = {DOUBLE: 20, SINGLE: 10}, {DOUBLE: 1e-12, SINGLE: 1e-6}
 KINDS = ("tied", "frozen", "idle", "mtp")

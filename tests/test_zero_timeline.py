@@ -17,6 +17,8 @@ from deepseek_lab.training.zero import zero
 from deepseek_lab.training.zero.flat import make_units
 from deepseek_lab.training.zero.timeline import record_timeline, unit_names
 
+pytestmark = pytest.mark.slow  # ranks are started
+
 UNITS = ["embed", "layers.0", "layers.1", "layers.2", "norm + head"]
 STAGES = (1, 2, 3)
 CASES = [(stage, "odd", 1) for stage in STAGES] + [(stage, "odd", 2) for stage in STAGES]

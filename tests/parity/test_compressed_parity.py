@@ -1,5 +1,6 @@
 """V4's attention against transformers' DeepseekV4Attention, in its three kinds of layers."""
 
+import pytest
 import torch
 from helpers.compare import gradients_of, note, relative_error
 from helpers.v4 import V4, clear, official_attention_name
@@ -34,7 +35,7 @@ def configs(draw):
     return V4(draw, layer_types=[draw(st.sampled_from(LAYER_TYPES))])
 
 
-def pair(config, seed: int):
+def pair(config, seed: int, device: str):
     """Their module and ours with the same random weights, and their rotary embedding."""
     torch.manual_seed(seed)
     theirs = v4.DeepseekV4Attention(config, layer_idx=0)
@@ -45,15 +46,15 @@ def pair(config, seed: int):
             torch.nn.init.normal_(parameter, mean=1.0, std=0.3)
     ours = CompressedAttention(DeepSeekConfig.from_hf(config), 0)
     ours.load_state_dict({official_attention_name(name): tensor for name, tensor in theirs.state_dict().items()})
-    return theirs, ours, v4.DeepseekV4RotaryEmbedding(config)
+    return theirs.to(device), ours.to(device), v4.DeepseekV4RotaryEmbedding(config).to(device)
 
 
 def run_official(theirs, rotary, x, cache=None, start=0):
     tokens, window = x.shape[1], theirs.sliding_window
-    positions = torch.arange(start, start + tokens)[None]
+    positions = torch.arange(start, start + tokens, device=x.device)[None]
     kept = min(start, window - 1) if cache is not None else start
-    ahead = torch.arange(tokens)[:, None] + kept - torch.arange(kept + tokens)
-    mask = torch.zeros(ahead.shape).masked_fill((ahead < 0) | (ahead >= window), float("-inf"))
+    ahead = torch.arange(tokens, device=x.device)[:, None] + kept - torch.arange(kept + tokens, device=x.device)
+    mask = torch.zeros(ahead.shape, device=x.device).masked_fill((ahead < 0) | (ahead >= window), float("-inf"))
     tables = {kind: rotary(x, positions, layer_type=kind) for kind in ("main", "compress")}
     with ScoresSeen() as seen:
         output = theirs(
@@ -64,9 +65,9 @@ def run_official(theirs, rotary, x, cache=None, start=0):
 
 
 @given(configs(), st.integers(1, 3), st.integers(1, 40), st.integers(0, 999))
-def test_output_and_gradients(config, batch, tokens, seed):
-    theirs, ours, rotary = pair(config, seed)
-    x = torch.randn(batch, tokens, config.hidden_size)
+def test_output_and_gradients(device, config, batch, tokens, seed):
+    theirs, ours, rotary = pair(config, seed, device)
+    x = torch.randn(batch, tokens, config.hidden_size).to(device)
     x_theirs, x_ours = x.clone().requires_grad_(), x.clone().requires_grad_()
     expected, scores = run_official(theirs, rotary, x_theirs)
     if not clear(scores, config.index_topk):
@@ -91,10 +92,10 @@ def test_output_and_gradients(config, batch, tokens, seed):
 
 
 @given(configs(), st.integers(2, 40), st.data())
-def test_chunks_and_single_tokens(config, tokens, data):
+def test_chunks_and_single_tokens(device, config, tokens, data):
     """Prefill and decoding in random pieces: against theirs with its own cache, and against one full pass."""
-    theirs, ours, rotary = pair(config, 0)
-    x = torch.randn(2, tokens, config.hidden_size)
+    theirs, ours, rotary = pair(config, 0, device)
+    x = torch.randn(2, tokens, config.hidden_size).to(device)
     with torch.no_grad():
         whole, whole_scores = run_official(theirs, rotary, x)
         their_cache, cache, start = DynamicCache(config=config), ours.new_cache(2, tokens), 0
@@ -112,7 +113,7 @@ def test_chunks_and_single_tokens(config, tokens, data):
 
 @given(configs(), st.integers(1, 40), st.integers(1, 300))
 def test_a_cache_holds_window_entries_and_open_window_and_no_more(config, length, extra):
-    _, ours, _ = pair(config, 0)
+    _, ours, _ = pair(config, 0, "cpu")
     ratio, d, d_index = ours.ratio, config.head_dim, config.index_head_dim
     overlap = ours.kind == SPARSE
 
@@ -127,4 +128,5 @@ def test_a_cache_holds_window_entries_and_open_window_and_no_more(config, length
 
     assert ours.new_cache(3, length).nbytes == 3 * 4 * numbers(length)
     grown = numbers(length + extra * max(ratio, 1)) - numbers(length)
-    assert grown == extra * max(ratio, 1) * ours.new_cache(1, 1).elements_per_token
+    per_token = ours.new_cache(1, 1).elements_per_token  # a fraction: entries stand for several tokens
+    assert grown == pytest.approx(extra * max(ratio, 1) * per_token, rel=1e-12)

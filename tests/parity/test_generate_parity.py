@@ -53,7 +53,7 @@ NEW = 13
 
 
 @pytest.fixture(scope="module", params=OFFICIAL)
-def pair(request):
+def pair(request, device):
     """Their model and ours, with the same random weights."""
     kind = request.param
     config_class, model_class, fields = OFFICIAL[kind]
@@ -67,7 +67,7 @@ def pair(request):
         weights[name].copy_(order[:, : weights[name].shape[1]])
     ours = DeepSeekForCausalLM(DeepSeekConfig.from_hf(config)).eval()
     ours.load_state_dict({our_name(kind, name): tensor for name, tensor in weights.items()})
-    return theirs, ours
+    return theirs.to(device), ours.to(device)
 
 
 def our_name(kind: str, name: str) -> str:
@@ -82,25 +82,26 @@ def written_by(theirs, ids: Tensor, **more) -> Tensor:
     return theirs.generate(ids, attention_mask=torch.ones_like(ids), **fixed | more)
 
 
-def prompts(batch: int, tokens: int) -> Tensor:
-    return torch.randint(SHARED["vocab_size"], (batch, tokens), generator=torch.Generator().manual_seed(tokens))
+def prompts(device: str, batch: int, tokens: int) -> Tensor:
+    generator = torch.Generator().manual_seed(tokens)
+    return torch.randint(SHARED["vocab_size"], (batch, tokens), generator=generator).to(device)
 
 
 @pytest.mark.parametrize("penalty", [1.0, 1.3])
 @pytest.mark.parametrize("shape", [(1, 1), (3, 14)], ids=str)
-def test_the_same_tokens(pair, shape, penalty):
+def test_the_same_tokens(pair, device, shape, penalty):
     theirs, ours = pair
-    ids = prompts(*shape)
+    ids = prompts(device, *shape)
     expected = written_by(theirs, ids, repetition_penalty=penalty)
     for chunk in (None, 4) if shape[1] > 1 else (None,):
         assert torch.equal(generate(ours, ids, NEW, repetition_penalty=penalty, prefill_chunk=chunk), expected), chunk
     assert len(expected[:, shape[1] :].unique()) > 4  # else this would say little
 
 
-def test_the_same_end(pair):
+def test_the_same_end(pair, device):
     """Rows end at different steps, and the text with the last of them; with a penalty, that rows vary."""
     theirs, ours = pair
-    ids = prompts(3, 14)
+    ids = prompts(device, 3, 14)
     free = generate(ours, ids, NEW, repetition_penalty=1.3)[:, 14:].tolist()
     everywhere = set(free[0]) & set(free[1]) & set(free[2])
     for end in [free[1][3], *sorted(everywhere)[:1]]:

@@ -22,13 +22,13 @@ def configs(draw):
     )
 
 
-def pair(theirs, ours, seed):
+def pair(theirs, ours, seed, device):
     """The same random weights in both; the scale and base too, which are created as ones and zeros."""
     torch.manual_seed(seed)
     for parameter in theirs.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
     ours.load_state_dict(theirs.state_dict())
-    return theirs, ours
+    return theirs.to(device), ours.to(device)
 
 
 def agree(ours, theirs, check):
@@ -38,12 +38,12 @@ def agree(ours, theirs, check):
 
 
 @given(configs(), st.integers(1, 3), st.integers(1, 9), st.integers(0, 1000))
-def test_a_connection_is_theirs_in_both_directions(config, batch, tokens, seed):
+def test_a_connection_is_theirs_in_both_directions(device, config, batch, tokens, seed):
     n, width = config.hc_mult, config.hidden_size
     ours = HyperConnection(width, n, config.hc_sinkhorn_iters, config.hc_eps, config.rms_norm_eps)
-    theirs, ours = pair(v4.DeepseekV4HyperConnection(config), ours, seed)
-    streams, output = torch.randn(batch, tokens, n, width), torch.randn(batch, tokens, width)
-    aim = torch.randn(batch, tokens, n, width)
+    theirs, ours = pair(v4.DeepseekV4HyperConnection(config), ours, seed, device)
+    streams, output = torch.randn(batch, tokens, n, width).to(device), torch.randn(batch, tokens, width).to(device)
+    aim = torch.randn(batch, tokens, n, width).to(device)
     found = []
     for module, order in ((ours, (0, 1, 2)), (theirs, (2, 0, 1))):
         x = streams.clone().requires_grad_()
@@ -63,17 +63,17 @@ def test_a_connection_is_theirs_in_both_directions(config, batch, tokens, seed):
 
 
 @given(configs(), st.integers(1, 9), st.integers(0, 1000))
-def test_the_head_is_theirs(config, tokens, seed):
+def test_the_head_is_theirs(device, config, tokens, seed):
     n, width = config.hc_mult, config.hidden_size
     ours = HyperHead(width, n, config.hc_eps, config.rms_norm_eps)
-    theirs, ours = pair(v4.DeepseekV4HyperHead(config), ours, seed)
-    streams = torch.randn(2, tokens, n, width)
+    theirs, ours = pair(v4.DeepseekV4HyperHead(config), ours, seed, device)
+    streams = torch.randn(2, tokens, n, width).to(device)
     agree([ours(streams)], [theirs(streams)], "hyper-head forward")
 
 
-def test_bfloat16_streams_are_as_theirs():
+def test_bfloat16_streams_are_as_theirs(device):
     config = DeepseekV4Config(hidden_size=32, num_hidden_layers=1)
-    theirs, ours = pair(v4.DeepseekV4HyperConnection(config), HyperConnection(32), 0)
-    streams = torch.randn(2, 5, 4, 32).bfloat16()
+    theirs, ours = pair(v4.DeepseekV4HyperConnection(config), HyperConnection(32), 0, device)
+    streams = torch.randn(2, 5, 4, 32).bfloat16().to(device)
     post, comb, collapsed = theirs(streams)
     agree(ours(streams), (collapsed, post, comb), "hyper-connection bf16")

@@ -57,7 +57,7 @@ def configs(draw):
     return config
 
 
-def pair(official_config, seed: int, dtype=torch.float32, device="cpu"):
+def pair(official_config, seed: int, device: str):
     """Their module and ours with the same random weights, and their rotary embedding."""
     _, attention, rotary = OFFICIAL[official_config.model_type]
     torch.manual_seed(seed)
@@ -66,7 +66,7 @@ def pair(official_config, seed: int, dtype=torch.float32, device="cpu"):
         torch.nn.init.normal_(parameter, mean=float(parameter.dim() == 1), std=0.3)  # norm weights around 1
     ours = MultiHeadLatentAttention(DeepSeekConfig.from_hf(official_config))
     ours.load_state_dict(theirs.state_dict())
-    return theirs.to(device, dtype), ours.to(device, dtype), rotary(official_config).to(device)
+    return theirs.to(device), ours.to(device), rotary(official_config).to(device)
 
 
 def run_official(theirs, rotary, x, cache=None, start=0):
@@ -85,9 +85,9 @@ def run_official(theirs, rotary, x, cache=None, start=0):
     absorb=st.booleans(),
     seed=st.integers(0, 999),
 )
-def test_forward_and_gradients(config, batch, tokens, absorb, seed):
-    theirs, ours, rotary = pair(config, seed)
-    x = torch.randn(batch, tokens, config.hidden_size)
+def test_forward_and_gradients(device, config, batch, tokens, absorb, seed):
+    theirs, ours, rotary = pair(config, seed, device)
+    x = torch.randn(batch, tokens, config.hidden_size).to(device)
     x_theirs, x_ours = x.clone().requires_grad_(), x.clone().requires_grad_()
     expected = run_official(theirs, rotary, x_theirs)
     output = ours(x_ours, absorb=absorb)
@@ -108,9 +108,9 @@ def test_forward_and_gradients(config, batch, tokens, absorb, seed):
 
 
 @given(config=configs(), tokens=st.integers(2, 20), data=st.data())
-def test_decoding_matches_their_cached_decoding(config, tokens, data):
-    theirs, ours, rotary = pair(config, seed=tokens)
-    x = torch.randn(2, tokens, config.hidden_size)
+def test_decoding_matches_their_cached_decoding(device, config, tokens, data):
+    theirs, ours, rotary = pair(config, tokens, device)
+    x = torch.randn(2, tokens, config.hidden_size).to(device)
     cache, their_cache = ours.new_cache(2, tokens), DynamicCache()
     start = 0
     with torch.no_grad():
@@ -123,13 +123,13 @@ def test_decoding_matches_their_cached_decoding(config, tokens, data):
     assert relative_error(cache.slots["c_kv"], their_cache.layers[0].keys[:, 0]) < 1e-5
 
 
-def test_attention_weights_are_theirs():
+def test_attention_weights_are_theirs(device):
     config = DeepseekV3Config(hidden_size=32, num_attention_heads=4, num_key_value_heads=4)
     config._attn_implementation = "eager"
-    theirs, ours, rotary = pair(config, seed=0)
-    x = torch.randn(2, 9, 32)
-    positions = torch.arange(9)[None]
-    mask = torch.full((9, 9), torch.finfo(x.dtype).min).triu(1)[None, None]
+    theirs, ours, rotary = pair(config, 0, device)
+    x = torch.randn(2, 9, 32).to(device)
+    positions = torch.arange(9, device=device)[None]
+    mask = torch.full((9, 9), torch.finfo(x.dtype).min, device=device).triu(1)[None, None]
     expected = theirs(x, position_embeddings=rotary(x, positions), attention_mask=mask)[1]
     assert relative_error(ours.attention_weights(x), expected) < 1e-5
 
@@ -142,7 +142,7 @@ def test_bf16_within_two_percent(kind, absorb, device):
     rope = {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4}}
     config = OFFICIAL[kind][0](**fields, **widths, **rope)
     config._attn_implementation = "eager"
-    theirs, ours, rotary = pair(config, 0, torch.float32, device)
+    theirs, ours, rotary = pair(config, 0, device)
     for parameter in ours.parameters():  # scores of ordinary size: at 0.3 softmax is one-hot, and a tie-break
         parameter.data.mul_(0.3 if parameter.dim() == 2 else 1.0)
     theirs.load_state_dict(ours.state_dict())
@@ -158,7 +158,7 @@ def test_bf16_within_two_percent(kind, absorb, device):
 
 
 @pytest.mark.parametrize("preset", ["v2-lite", "v2", "v3"])
-def test_at_released_widths(preset):
+def test_at_released_widths(device, preset):
     """The real widths, YaRN included, with fewer heads so that it fits in a test."""
     config = DeepSeekConfig.preset(preset)
     official_config = OFFICIAL[config.model_type][0](
@@ -172,12 +172,12 @@ def test_at_released_widths(preset):
         },
     )  # fmt: skip
     official_config._attn_implementation = "eager"
-    theirs, ours, rotary = pair(official_config, seed=0)
+    theirs, ours, rotary = pair(official_config, 0, device)
     assert ours.config.rope_scaling == config.rope_scaling
     for module in (theirs, ours):
         for parameter in module.parameters():
             parameter.data.mul_(0.2 if parameter.dim() == 2 else 1.0)
-    x = torch.randn(1, 65, 512)
+    x = torch.randn(1, 65, 512).to(device)
     expected = run_official(theirs, rotary, x)
     for absorb in (True, False):
         assert note(f"released widths {preset}", relative_error(ours(x, absorb=absorb), expected)) < 1e-5

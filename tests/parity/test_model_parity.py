@@ -116,18 +116,18 @@ def fill(model: torch.nn.Module, seed: int, size: float) -> torch.nn.Module:
     return model
 
 
-def pair(config, seed: int, size: float = 0.3, source: ModuleType | None = None):
+def pair(config, device: str, seed: int, size: float = 0.3, source: ModuleType | None = None):
     """Their model and ours with the same weights. `source`: their file, if not the installed one."""
     _, module, name = OFFICIAL[config.model_type]
     config._experts_implementation = "eager"
     theirs = fill(getattr(source or module, name)(config), seed, size).eval()
     ours = DeepSeekForCausalLM(DeepSeekConfig.from_hf(config))
     ours.load_state_dict(theirs.state_dict(), strict=True)
-    return theirs, ours
+    return theirs.to(device), ours.to(device)
 
 
-def token_ids(config, seed: int, *shape: int) -> Tensor:
-    return torch.randint(config.vocab_size, shape, generator=torch.Generator().manual_seed(seed))
+def token_ids(config, device: str, seed: int, *shape: int) -> Tensor:
+    return torch.randint(config.vocab_size, shape, generator=torch.Generator().manual_seed(seed)).to(device)
 
 
 def margin(values: Tensor, taken: int) -> float:
@@ -184,6 +184,7 @@ def compare(check: str, ours, theirs, ids: Tensor, mask: Tensor | None = None, b
     real = torch.ones_like(ids, dtype=torch.bool) if mask is None else mask.bool()
     assert note(f"{check} logits", relative_error(output[real], expected[real])) < bound
     direction = torch.randn(expected.shape, generator=torch.Generator().manual_seed(1), dtype=expected.dtype)
+    direction = direction.to(expected.device)
     for logits in (expected, output):
         (logits * direction * real[..., None]).sum().backward()
     compare_gradients(check, ours, theirs, bound)
@@ -195,9 +196,9 @@ seeds = st.integers(0, 10**6)
 
 @settings(max_examples=60)
 @given(config=configs(), batch=st.integers(1, 3), tokens=lengths, seed=seeds)
-def test_logits_and_gradients(config, batch, tokens, seed):
-    theirs, ours = pair(config, seed)
-    ids = token_ids(config, seed, batch, tokens)
+def test_logits_and_gradients(device, config, batch, tokens, seed):
+    theirs, ours = pair(config, device, seed)
+    ids = token_ids(config, device, seed, batch, tokens)
     assume(narrowest_choice(ours, ids) > TIE)
     compare(config.model_type, ours, theirs, ids)
 
@@ -227,15 +228,15 @@ IN_FP64 = {kind: in_fp64(module) for kind, (_, module, _) in OFFICIAL.items()}
 
 @settings(max_examples=60)
 @given(config=configs(), batch=st.integers(1, 3), tokens=lengths, seed=seeds)
-def test_in_fp64_nothing_is_left_but_rounding(config, batch, tokens, seed):
-    theirs, ours = pair(config, seed, size=1.0, source=IN_FP64[config.model_type])
+def test_in_fp64_nothing_is_left_but_rounding(device, config, batch, tokens, seed):
+    theirs, ours = pair(config, device, seed, size=1.0, source=IN_FP64[config.model_type])
     # Frequencies are fp32, and YaRN's blend is written in another order: the last bit may differ, so share them.
     own, rotary = ours.config, theirs.model.rotary_emb
     frequencies = rope_frequencies(own.qk_rope_head_dim, own.rope_theta, own.rope_scaling)
     assert relative_error(frequencies, rotary.inv_freq) < 1e-6
-    rotary.inv_freq = frequencies
+    rotary.inv_freq = frequencies.to(device)
     theirs, ours = theirs.double(), ours.double()
-    ids = token_ids(config, seed, batch, tokens)
+    ids = token_ids(config, device, seed, batch, tokens)
     assume(narrowest_choice(ours, ids) > 1e-9)
     compare(f"fp64 {config.model_type}", ours, theirs, ids, bound=1e-10)
 
@@ -254,9 +255,9 @@ def padded_rows(draw):
 
 @settings(max_examples=40)
 @given(config=configs(), mask=padded_rows(), seed=seeds)
-def test_padding(config, mask, seed):
-    theirs, ours = pair(config, seed)
-    ids = token_ids(config, seed, *mask.shape)
+def test_padding(device, config, mask, seed):
+    theirs, ours = pair(config, device, seed)
+    ids, mask = token_ids(config, device, seed, *mask.shape), mask.to(device)
     assume(narrowest_choice(ours, ids, mask) > TIE)
     compare(f"padded {config.model_type}", ours, theirs, ids, mask)
 
@@ -279,20 +280,20 @@ def compare_decoding(check: str, ours, theirs, ids: Tensor, chunks) -> None:
 
 
 @given(config=configs(), batch=st.integers(1, 2), tokens=st.integers(1, 24), seed=seeds, data=st.data())
-def test_cached_decoding(config, batch, tokens, seed, data):
-    theirs, ours = pair(config, seed)
-    ids = token_ids(config, seed, batch, tokens)
+def test_cached_decoding(device, config, batch, tokens, seed, data):
+    theirs, ours = pair(config, device, seed)
+    ids = token_ids(config, device, seed, batch, tokens)
     assume(narrowest_choice(ours, ids) > TIE)
     compare_decoding(config.model_type, ours, theirs, ids, lambda left: data.draw(st.integers(1, left)))
 
 
 @given(config=configs(), batch=st.integers(1, 3), tokens=st.integers(2, 70), seed=seeds)
-def test_loss(config, batch, tokens, seed):
+def test_loss(device, config, batch, tokens, seed):
     """Theirs takes labels and shifts them itself; ours takes the next tokens. A label of -100 doesn't count."""
-    theirs, ours = pair(config, seed)
-    ids = token_ids(config, seed, batch, tokens)
+    theirs, ours = pair(config, device, seed)
+    ids = token_ids(config, device, seed, batch, tokens)
     assume(narrowest_choice(ours, ids) > TIE)
-    ignored = torch.rand(ids.shape, generator=torch.Generator().manual_seed(seed)) < 0.4
+    ignored = torch.rand(ids.shape, generator=torch.Generator().manual_seed(seed)).to(device) < 0.4
     ignored[:, -1] = False  # a mean over nothing is NaN in theirs
     labels = ids.masked_fill(ignored, -100)
     expected = theirs(ids, labels=labels, use_cache=False).loss
@@ -314,21 +315,21 @@ RELEASED = {
 
 
 @pytest.mark.parametrize("preset", RELEASED)
-def test_at_released_widths(preset):
+def test_at_released_widths(device, preset):
     """The real widths, experts and YaRN, through `to_hf`; narrow experts, few layers and heads, so that it fits."""
     own = DeepSeekConfig.preset(preset).replace(**RELEASED[preset])
     config = OFFICIAL[own.model_type][0].from_dict(own.to_hf())
     config._attn_implementation = "sdpa"
-    theirs, ours = pair(config, seed=0, size=0.5)
+    theirs, ours = pair(config, device, seed=0, size=0.5)
     assert ours.config == own
-    candidates = (token_ids(config, seed, 2, 20) for seed in range(20))
+    candidates = (token_ids(config, device, seed, 2, 20) for seed in range(20))
     ids = next(ids for ids in candidates if narrowest_choice(ours, ids) > TIE)
     chunks = iter([9, 1, 2, 1, 7])
     compare_decoding(f"released {preset}", ours, theirs, ids, lambda left: next(chunks))
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_bf16_is_as_close_to_fp32_as_theirs(kind):
+def test_bf16_is_as_close_to_fp32_as_theirs(device, kind):
     """On average: a single token whose choice of experts flips in bf16 would decide about a maximum."""
     config = OFFICIAL[kind][0](
         vocab_size=97, hidden_size=64, intermediate_size=96, moe_intermediate_size=32, num_hidden_layers=3,
@@ -336,8 +337,8 @@ def test_bf16_is_as_close_to_fp32_as_theirs(kind):
         qk_nope_head_dim=16, qk_rope_head_dim=8, v_head_dim=16, n_routed_experts=16, num_experts_per_tok=4,
         n_group=4, topk_group=2, n_shared_experts=1,
     )  # fmt: skip
-    theirs, ours = pair(config, seed=0, size=0.5)
-    ids = token_ids(config, 0, 8, 48)
+    theirs, ours = pair(config, device, seed=0, size=0.5)
+    ids = token_ids(config, device, 0, 8, 48)
     exact = theirs(ids).logits
     ours.bfloat16()
     for parameter in theirs.parameters():  # .bfloat16() would round their frequencies and correction bias as well

@@ -70,12 +70,13 @@ def inputs(config, seed: int, *shape: int) -> torch.Tensor:
     return torch.randn(*shape, config.hidden_size, generator=torch.Generator().manual_seed(seed + 1))
 
 
-def assert_same_routing(check, ours, theirs, n_experts: int):
+def assert_same_routing(check, device, our_router, their_router, *inputs):
     """Same set of experts for each token, and the same weight for each of them."""
-    _, their_weights, their_experts = theirs
+    inputs = [tensor.to(device) for tensor in inputs]
+    ours, (_, their_weights, their_experts) = (router.to(device)(*inputs) for router in (our_router, their_router))
     assert torch.equal(ours.experts.sort(dim=-1).values, their_experts.sort(dim=-1).values)
     dense = [
-        torch.zeros(len(e), n_experts).scatter(1, e, w)
+        torch.zeros(len(e), our_router.n_routed_experts, device=device).scatter(1, e, w)
         for e, w in ((ours.experts, ours.weights), (their_experts, their_weights))
     ]
     assert note(check, relative_error(*dense)) <= 1e-6
@@ -84,7 +85,7 @@ def assert_same_routing(check, ours, theirs, n_experts: int):
 @given(
     config=st.one_of(v2_v3_configs("v2"), v2_v3_configs("v3")), seed=st.integers(0, 10**6), tokens=st.integers(1, 40)
 )
-def test_v2_and_v3_routers(config, seed, tokens):
+def test_v2_and_v3_routers(device, config, seed, tokens):
     kind, official = (
         ("v2", v2.DeepseekV2TopkRouter) if isinstance(config, DeepseekV2Config) else ("v3", v3.DeepseekV3TopkRouter)
     )
@@ -92,9 +93,9 @@ def test_v2_and_v3_routers(config, seed, tokens):
     ours = TopKRouter.from_config(DeepSeekConfig.from_hf(config))
     ours.load_state_dict(theirs.state_dict())
     x = inputs(config, seed, 1, tokens)
-    assert_same_routing(f"{kind} router", ours(x), theirs(x), config.n_routed_experts)
+    assert_same_routing(f"{kind} router", device, ours, theirs, x)
     with torch.no_grad():  # few tokens take another way through the gate's matrix
-        assert_same_routing(f"{kind} router", ours(x), theirs(x), config.n_routed_experts)
+        assert_same_routing(f"{kind} router", device, ours, theirs, x)
 
 
 def v4_router(config, **more) -> dict:
@@ -108,12 +109,12 @@ def v4_router(config, **more) -> dict:
 
 
 @given(config=v4_configs(), seed=st.integers(0, 10**6), tokens=st.integers(1, 40))
-def test_v4_routers(config, seed, tokens):
+def test_v4_routers(device, config, seed, tokens):
     theirs = fill(v4.DeepseekV4TopKRouter(config), seed)
     ours = TopKRouter(**v4_router(config))
     ours.load_state_dict(theirs.state_dict())
     x = inputs(config, seed, 1, tokens)
-    assert_same_routing("v4 router", ours(x), theirs(x), config.num_local_experts)
+    assert_same_routing("v4 router", device, ours, theirs, x)
 
 
 def hash_table(config, seed: int) -> torch.Tensor:
@@ -123,18 +124,19 @@ def hash_table(config, seed: int) -> torch.Tensor:
 
 
 @given(config=v4_configs(), seed=st.integers(0, 10**6), tokens=st.integers(1, 40))
-def test_v4_hash_routers(config, seed, tokens):
+def test_v4_hash_routers(device, config, seed, tokens):
     theirs = fill(v4.DeepseekV4HashRouter(config), seed)
     theirs.tid2eid.copy_(hash_table(config, seed))
     ours = HashRouter(**v4_router(config, vocab_size=config.vocab_size))
     ours.load_state_dict(theirs.state_dict())
     x = inputs(config, seed, 1, tokens)
     ids = torch.randint(config.vocab_size, (1, tokens), generator=torch.Generator().manual_seed(seed))
-    assert_same_routing("v4 hash router", ours(x, ids), theirs(x, ids), config.num_local_experts)
+    assert_same_routing("v4 hash router", device, ours, theirs, x, ids)
 
 
-def compare_layers(check, ours, theirs, x, *ids):
+def compare_layers(check, device, *layers_and_inputs):
     """Forward, then the gradient of everything, of which one expert's share may be exactly zero."""
+    ours, theirs, x, *ids = (each.to(device) for each in layers_and_inputs)
     outputs, gradients = [], []
     for module in (ours, theirs):
         module.zero_grad()
@@ -160,7 +162,8 @@ def compare_layers(check, ours, theirs, x, *ids):
 
 
 def inputs_like(output: torch.Tensor) -> torch.Tensor:
-    return torch.randn(output.shape, generator=torch.Generator().manual_seed(7), dtype=output.dtype)
+    drawn = torch.randn(output.shape, generator=torch.Generator().manual_seed(7), dtype=output.dtype)
+    return drawn.to(output.device)
 
 
 def eager(config):
@@ -171,16 +174,16 @@ def eager(config):
 @given(
     config=st.one_of(v2_v3_configs("v2"), v2_v3_configs("v3")), seed=st.integers(0, 10**6), tokens=st.integers(1, 20)
 )
-def test_v2_and_v3_layers(config, seed, tokens):
+def test_v2_and_v3_layers(device, config, seed, tokens):
     kind, official = ("v2", v2.DeepseekV2Moe) if isinstance(config, DeepseekV2Config) else ("v3", v3.DeepseekV3MoE)
     theirs = fill(official(eager(config)), seed)
     ours = DeepSeekMoE.from_config(DeepSeekConfig.from_hf(config))
     ours.load_state_dict(theirs.state_dict())
-    compare_layers(kind, ours, theirs, inputs(config, seed, 2, tokens))
+    compare_layers(kind, device, ours, theirs, inputs(config, seed, 2, tokens))
 
 
 @given(config=v4_configs(), seed=st.integers(0, 10**6), tokens=st.integers(1, 20), hashed=st.booleans())
-def test_v4_layers(config, seed, tokens, hashed):
+def test_v4_layers(device, config, seed, tokens, hashed):
     """With the clamp, and with experts found by token id."""
     config.mlp_layer_types = ["hash_moe" if hashed else "moe"] * config.num_hidden_layers
     theirs = fill(v4.DeepseekV4SparseMoeBlock(eager(config), layer_idx=0), seed)
@@ -191,11 +194,11 @@ def test_v4_layers(config, seed, tokens, hashed):
     ours = DeepSeekMoE(gate, config.moe_intermediate_size, swiglu_limit=config.swiglu_limit)
     ours.load_state_dict(theirs.state_dict())
     ids = torch.randint(config.vocab_size, (2, tokens), generator=torch.Generator().manual_seed(seed))
-    compare_layers("v4", ours, theirs, 4 * inputs(config, seed, 2, tokens), ids)
+    compare_layers("v4", device, ours, theirs, 4 * inputs(config, seed, 2, tokens), ids)
 
 
 @pytest.mark.parametrize("preset", ["v2-lite", "v2", "v3"])
-def test_routers_at_the_released_widths(preset):
+def test_routers_at_the_released_widths(device, preset):
     config = DeepSeekConfig.preset(preset)
     ours = fill(TopKRouter.from_config(config), 0)
     kind, official = (
@@ -213,20 +216,20 @@ def test_routers_at_the_released_widths(preset):
     theirs = official(kind(**{f: getattr(config, f) for f in [*fields, "routed_scaling_factor"]}))
     theirs.load_state_dict(ours.state_dict())
     x = inputs(config, 1, 1, 300)
-    assert_same_routing(f"{preset} at full width", ours(x), theirs(x), config.n_routed_experts)
+    assert_same_routing(f"{preset} at full width", device, ours, theirs, x)
     few = x[:, :5]
     with torch.no_grad():  # few tokens through a wide gate: both cores
-        assert_same_routing(f"{preset}, few tokens", ours(few), theirs(few), config.n_routed_experts)
+        assert_same_routing(f"{preset}, few tokens", device, ours, theirs, few)
 
 
-def test_bf16_is_as_close_to_fp32_as_theirs():
+def test_bf16_is_as_close_to_fp32_as_theirs(device):
     config = eager(
         DeepseekV3Config(hidden_size=64, moe_intermediate_size=32, n_routed_experts=16, num_experts_per_tok=4)
     )
     theirs = fill(v3.DeepseekV3MoE(config), 0)
     ours = DeepSeekMoE.from_config(DeepSeekConfig.from_hf(config))
     ours.load_state_dict(theirs.state_dict())
-    x = inputs(config, 0, 1, 64).bfloat16()
+    theirs, ours, x = theirs.to(device), ours.to(device), inputs(config, 0, 1, 64).to(device).bfloat16()
     exact = theirs(x.float())
     errors = [relative_error(module.bfloat16()(x), exact) for module in (ours, theirs)]
     note("bf16 ours", errors[0])

@@ -75,28 +75,29 @@ def fill(module: torch.nn.Module, seed: int) -> torch.nn.Module:
     return module
 
 
-def pair(config, seed: int) -> tuple[MtpLayer, MultiTokenPrediction]:
+def pair(config, seed: int, device: str) -> tuple[MtpLayer, MultiTokenPrediction]:
     """Their module and ours with the same weights. Names must match one to one."""
     official = config.get_mtp_config()
     theirs = fill(MtpLayer(official, v3.DeepseekV3DecoderLayer, v3.DeepseekV3RMSNorm, layer_idx=0), seed)
     ours = MultiTokenPrediction(DeepSeekConfig.from_hf(config))
     ours.load_state_dict({our_name(name): tensor for name, tensor in theirs.state_dict().items()}, strict=True)
-    return theirs, ours
+    return theirs.to(device), ours.to(device)
 
 
 def run_official(theirs: MtpLayer, hidden: Tensor, embeddings: Tensor, cache=None, start: int = 0) -> Tensor:
     """Their output with the causal mask and the positions that their model would pass."""
     tokens = hidden.shape[1]
-    positions = torch.arange(start, start + tokens)[None]
-    mask = torch.full((tokens, start + tokens), torch.finfo(hidden.dtype).min).triu(start + 1)[None, None]
-    rotary = v3.DeepseekV3RotaryEmbedding(theirs.config)(hidden, positions)
+    least, device = torch.finfo(hidden.dtype).min, hidden.device
+    positions = torch.arange(start, start + tokens, device=device)[None]
+    mask = torch.full((tokens, start + tokens), least, device=device).triu(start + 1)[None, None]
+    rotary = v3.DeepseekV3RotaryEmbedding(theirs.config).to(device)(hidden, positions)
     return theirs(embeddings, hidden, rotary, mask, positions, cache)
 
 
-def inputs(config, seed: int, *shape: int) -> tuple[Tensor, Tensor]:
+def inputs(config, device: str, seed: int, *shape: int) -> tuple[Tensor, Tensor]:
     """Hidden states and embeddings, of different sizes: the two norms have something to do."""
     generator = torch.Generator().manual_seed(seed + 1)
-    hidden, embeddings = torch.randn(2, *shape, config.hidden_size, generator=generator)
+    hidden, embeddings = torch.randn(2, *shape, config.hidden_size, generator=generator).to(device)
     return 3 * hidden, 0.5 * embeddings
 
 
@@ -106,14 +107,14 @@ seeds = st.integers(0, 10**6)
 
 @settings(max_examples=60)
 @given(config=configs(), batch=st.integers(1, 3), tokens=lengths, seed=seeds)
-def test_outputs_and_gradients(config, batch, tokens, seed):
-    theirs, ours = pair(config, seed)
+def test_outputs_and_gradients(device, config, batch, tokens, seed):
+    theirs, ours = pair(config, seed, device)
     outputs, gradients = [], []
     for module, run in ((theirs, lambda *x: run_official(theirs, *x)), (ours, ours)):
-        leaves = [x.clone().requires_grad_() for x in inputs(config, seed, batch, tokens)]
+        leaves = [x.clone().requires_grad_() for x in inputs(config, device, seed, batch, tokens)]
         outputs.append(run(*leaves))
         generator = torch.Generator().manual_seed(seed + 2)
-        outputs[-1].backward(torch.randn(outputs[-1].shape, generator=generator))
+        outputs[-1].backward(torch.randn(outputs[-1].shape, generator=generator).to(device))
         named = {our_name(name) if module is theirs else name: p.grad for name, p in module.named_parameters()}
         gradients.append(named | {"hidden states": leaves[0].grad, "embeddings": leaves[1].grad})
     assert note("outputs", relative_error(outputs[1], outputs[0])) < 1e-5
@@ -127,17 +128,17 @@ def test_outputs_and_gradients(config, batch, tokens, seed):
 
 @given(config=configs(), batch=st.integers(1, 2), tokens=st.integers(1, 20), seed=seeds, data=st.data())
 @torch.no_grad()
-def test_cached_drafting(config, batch, tokens, seed, data):
+def test_cached_drafting(device, config, batch, tokens, seed, data):
     """With a cache, in any chunks, and with the model's own table of angles."""
-    theirs, ours = pair(config, seed)
-    hidden, embeddings = inputs(config, seed, batch, tokens)
+    theirs, ours = pair(config, seed, device)
+    hidden, embeddings = inputs(config, device, seed, batch, tokens)
     full = run_official(theirs, hidden, embeddings)
     cache, their_cache, start = ours.self_attn.new_cache(batch, tokens), DynamicCache(config=theirs.config), 0
     while start < tokens:
         end = data.draw(st.integers(start + 1, tokens))
         chunk = hidden[:, start:end], embeddings[:, start:end]
         expected = run_official(theirs, *chunk, their_cache, start)
-        rotary = rotary_table(ours.self_attn.config, start, end - start, "cpu")
+        rotary = rotary_table(ours.self_attn.config, start, end - start, device)
         output = ours(*chunk, cache=cache, rotary=data.draw(st.sampled_from([None, rotary])))
         for reference in (expected, full[:, start:end]):
             assert note("cached", relative_error(output, reference)) < 1e-5
@@ -154,10 +155,10 @@ SMALL._attn_implementation, SMALL._experts_implementation = "eager", "eager"
 IDS = torch.randint(61, (2, 12), generator=torch.Generator().manual_seed(0))
 
 
-def test_the_other_order_of_the_halves_is_another_answer():
+def test_the_other_order_of_the_halves_is_another_answer(device):
     """The paper's equation has h first. With random weights the order is seen at once; so the tests above see it."""
-    theirs, ours = pair(SMALL, seed=0)
-    hidden, embeddings = inputs(SMALL, 0, 2, 12)
+    theirs, ours = pair(SMALL, 0, device)
+    hidden, embeddings = inputs(SMALL, device, 0, 2, 12)
     expected = run_official(theirs, hidden, embeddings)
     assert relative_error(ours(hidden, embeddings), expected) < 1e-5
     halves = ours.eh_proj.weight.data.chunk(2, dim=1)
@@ -166,48 +167,50 @@ def test_the_other_order_of_the_halves_is_another_answer():
     assert relative_error(ours(embeddings, hidden), expected) > 0.1  # nor is it the arguments' order: norms differ
 
 
-def whole(seed: int = 0) -> tuple[v3.DeepseekV3ForCausalLM, DeepSeekForCausalLM]:
+def whole(device: str, seed: int = 0) -> tuple[v3.DeepseekV3ForCausalLM, DeepSeekForCausalLM]:
     """Their model and ours with modules; the modules' weights are ours alone."""
     theirs = fill(v3.DeepseekV3ForCausalLM(SMALL), seed).eval()
     ours = fill(DeepSeekForCausalLM(DeepSeekConfig.from_hf(SMALL), mtp=True), seed + 1)
     missing, unexpected = ours.load_state_dict(theirs.state_dict(), strict=False)
     assert not unexpected
     assert {int(name.split(".")[2]) for name in missing} == {2, 3}, "the modules stand behind the last layer"
-    return theirs, ours
+    return theirs.to(device), ours.to(device)
 
 
-def test_logits_do_not_depend_on_the_modules():
-    theirs, ours = whole()
-    expected = theirs(IDS).logits
-    before = ours(IDS)
+def test_logits_do_not_depend_on_the_modules(device):
+    theirs, ours = whole(device)
+    ids = IDS.to(device)
+    expected = theirs(ids).logits
+    before = ours(ids)
     assert relative_error(before, expected) < 1e-5
     assert len(ours.blocks) == 2 and len(ours.mtp_modules) == 2
     for module in ours.mtp_modules:
         for parameter in module.parameters():
             parameter.data.fill_(float("nan"))
-    assert torch.equal(ours(IDS), before)
+    assert torch.equal(ours(ids), before)
     cache = ours.new_cache(2, 12)
     assert len(cache.layers) == 2
-    assert relative_error(ours(IDS, cache=cache), before) < 1e-5
+    assert relative_error(ours(ids, cache=cache), before) < 1e-5
     assert len(DeepSeekForCausalLM(ours.config).mtp_modules) == 0
 
 
-def test_logits_send_no_gradient_to_the_modules():
-    _, ours = whole()
-    ours(IDS).sum().backward()
+def test_logits_send_no_gradient_to_the_modules(device):
+    _, ours = whole(device)
+    ours(IDS.to(device)).sum().backward()
     assert all(p.grad is None for module in ours.mtp_modules for p in module.parameters())
     assert all(p.grad is not None for block in ours.blocks for p in block.parameters())
 
 
 @pytest.mark.parametrize("depth", [1, 2])
-def test_chained_modules_of_a_whole_model(depth):
+def test_chained_modules_of_a_whole_model(device, depth):
     """Module k takes what module k - 1 computed, and the embedding of the token k further on; the head is shared."""
-    theirs, ours = whole()
-    hidden = theirs.model(IDS).last_hidden_state
-    own = ours.hidden_states(IDS)
+    theirs, ours = whole(device)
+    ids = IDS.to(device)
+    hidden = theirs.model(ids).last_hidden_state
+    own = ours.hidden_states(ids)
     for k in range(1, depth + 1):
-        ahead = IDS[:, k:]
-        official, module = pair(SMALL, seed=0)[0], ours.mtp_modules[k - 1]
+        ahead = ids[:, k:]
+        official, module = pair(SMALL, 0, device)[0], ours.mtp_modules[k - 1]
         official.load_state_dict({name: module.state_dict()[our_name(name)] for name in official.state_dict()})
         hidden = run_official(official, hidden[:, : ahead.shape[1]], theirs.model.embed_tokens(ahead))
         own = module(own[:, : ahead.shape[1]], ours.model.embed_tokens(ahead))

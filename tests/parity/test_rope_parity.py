@@ -46,9 +46,9 @@ def test_yarn_frequencies_amplitude_and_scale(half, theta, factor, trained, beta
 
 
 @given(tokens=st.integers(1, 9), half=st.integers(1, 9), interleaved=st.booleans(), start=st.integers(0, 10**5))
-def test_rotation_is_theirs(tokens, half, interleaved, start):
-    x = torch.randn(1, 2, tokens, 2 * half)
-    cos, sin = rope_cos_sin(torch.arange(start, start + tokens), rope_frequencies(2 * half))
+def test_rotation_is_theirs(device, tokens, half, interleaved, start):
+    x = torch.randn(1, 2, tokens, 2 * half).to(device)
+    cos, sin = rope_cos_sin(torch.arange(start, start + tokens, device=device), rope_frequencies(2 * half))
     ours = apply_rope(x, cos, sin, interleaved)
     twice = (torch.cat([cos, cos], -1)[None], torch.cat([sin, sin], -1)[None])
     rotate = v3.apply_rotary_pos_emb_interleave if interleaved else v3.apply_rotary_pos_emb

@@ -32,7 +32,7 @@ def configs(draw):
     return config
 
 
-def pair(config, seed: int):
+def pair(config, seed: int, device: str):
     """Their module and ours with the same random weights, and their rotary embedding."""
     torch.manual_seed(seed)
     theirs = v32.DeepseekV32Attention(config, layer_idx=0)
@@ -47,7 +47,7 @@ def pair(config, seed: int):
         DeepSeekConfig(**shape, rope_scaling=None), config.index_topk, config.index_n_heads, config.index_head_dim
     )
     ours.load_state_dict(theirs.state_dict())
-    return theirs, ours, v32.DeepseekV32RotaryEmbedding(config)
+    return theirs.to(device), ours.to(device), v32.DeepseekV32RotaryEmbedding(config).to(device)
 
 
 class ScoresSeen(TorchFunctionMode):
@@ -61,8 +61,9 @@ class ScoresSeen(TorchFunctionMode):
 
 def run_official(theirs, rotary, x, cache=None, start=0):
     tokens = x.shape[1]
-    positions = torch.arange(start, start + tokens)[None]
-    mask = torch.full((tokens, start + tokens), float("-inf")).triu(start + 1).expand(len(x), 1, -1, -1)
+    positions = torch.arange(start, start + tokens, device=x.device)[None]
+    mask = torch.full((tokens, start + tokens), float("-inf"), device=x.device).triu(start + 1)
+    mask = mask.expand(len(x), 1, -1, -1)
     with ScoresSeen() as seen:
         output = theirs(x, position_embeddings=rotary(x, positions), attention_mask=mask, past_key_values=cache)[0]
     return output, seen.scores
@@ -78,9 +79,9 @@ def clear(scores, topk: int) -> bool:
 
 
 @given(configs(), st.integers(1, 3), st.integers(1, 40), st.integers(0, 999))
-def test_scores_output_and_gradients(config, batch, tokens, seed):
-    theirs, ours, rotary = pair(config, seed)
-    x = torch.randn(batch, tokens, config.hidden_size)
+def test_scores_output_and_gradients(device, config, batch, tokens, seed):
+    theirs, ours, rotary = pair(config, seed, device)
+    x = torch.randn(batch, tokens, config.hidden_size).to(device)
     x_theirs, x_ours = x.clone().requires_grad_(), x.clone().requires_grad_()
     expected, their_scores = run_official(theirs, rotary, x_theirs)
     table = ours.rotary(x, None)
@@ -104,10 +105,10 @@ def test_scores_output_and_gradients(config, batch, tokens, seed):
 
 
 @given(configs(), st.integers(2, 30), st.data())
-def test_chunks_and_single_tokens(config, tokens, data):
+def test_chunks_and_single_tokens(device, config, tokens, data):
     """Prefill and decoding in random pieces, each piece against theirs with its own cache."""
-    theirs, ours, rotary = pair(config, 0)
-    x = torch.randn(2, tokens, config.hidden_size)
+    theirs, ours, rotary = pair(config, 0, device)
+    x = torch.randn(2, tokens, config.hidden_size).to(device)
     their_cache, cache = DynamicCache(config=config), ours.new_cache(2, tokens)
     assert cache.elements_per_token == config.kv_lora_rank + config.qk_rope_head_dim + config.index_head_dim
     start = 0

@@ -76,15 +76,16 @@ def official(kind: str, config, seed: int):
 @kinds
 @settings(phases=[Phase.generate])
 @given(data=st.data())
-def test_saved_by_transformers_loads_and_agrees(kind, tmp_path_factory, data):
+def test_saved_by_transformers_loads_and_agrees(device, kind, tmp_path_factory, data):
     """Prefill, and then the same tokens in random pieces, ours and theirs each with its own cache. And back again."""
     torch.manual_seed(0)  # hypothesis doesn't know of torch's numbers, and a failure has to come back when repeated
     config = data.draw(official_configs(kind))
     folder = tmp_path_factory.mktemp("theirs")
     theirs = official(kind, config, data.draw(st.integers(0, 10**6)))
     theirs.save_pretrained(folder, max_shard_size=data.draw(st.sampled_from(["5GB", "4KB"])))
-    ours, tokens = load_pretrained(folder), data.draw(st.integers(1, 40))
-    ids = torch.randint(config.vocab_size, (2, tokens))
+    theirs.to(device)
+    ours, tokens = load_pretrained(folder, device=device), data.draw(st.integers(1, 40))
+    ids = torch.randint(config.vocab_size, (2, tokens)).to(device)
     with torch.no_grad():
         with Choices() as choices:
             expected = theirs(ids).logits
@@ -104,7 +105,7 @@ def test_saved_by_transformers_loads_and_agrees(kind, tmp_path_factory, data):
     again, info = KINDS[kind].from_pretrained(folder, output_loading_info=True)
     assert not any(info.values()), info
     for name, tensor in again.state_dict().items():
-        assert torch.equal(tensor, theirs.state_dict()[name]), name
+        assert torch.equal(tensor, theirs.state_dict()[name].cpu()), name
 
 
 @kinds
@@ -117,14 +118,14 @@ def test_ties_are_rare(kind):
 
 @kinds
 @given(data=st.data())
-def test_gradients(kind, data):
+def test_gradients(device, kind, data):
     """Of the loss, for every parameter that theirs gives one; the indexers have none."""
     torch.manual_seed(0)
     config = data.draw(official_configs(kind))
-    theirs = official(kind, config, 0)
-    ours = DeepSeekForCausalLM(DeepSeekConfig.from_hf(config))
+    theirs = official(kind, config, 0).to(device)
+    ours = DeepSeekForCausalLM(DeepSeekConfig.from_hf(config)).to(device)
     names = copy_weights(theirs, ours)
-    ids = torch.randint(config.vocab_size, (2, 17))
+    ids = torch.randint(config.vocab_size, (2, 17)).to(device)
     with Choices() as choices:
         logits = theirs(ids).logits
     if not choices.clear:
@@ -154,7 +155,7 @@ def our_name(name: str) -> str:
     return before + attention + official_attention_name(after) if attention else name
 
 
-def test_padding_in_v32():
+def test_padding_in_v32(device):
     """Left and right, as transformers has it: what comes out at tokens is the same."""
     torch.manual_seed(0)
     config = DeepseekV32Config(
@@ -168,10 +169,11 @@ def test_padding_in_v32():
     theirs = official("v3.2", config, 0)
     ours = DeepSeekForCausalLM(DeepSeekConfig.from_hf(config))
     ours.load_state_dict(theirs.state_dict())
-    ids, mask = torch.randint(30, (3, 15)), torch.ones(3, 15, dtype=torch.long)
+    theirs, ours = theirs.to(device), ours.to(device)
+    ids, mask = torch.randint(30, (3, 15)).to(device), torch.ones(3, 15, dtype=torch.long, device=device)
     mask[1, :6] = 0
     mask[2, 9:] = 0
-    positions = torch.arange(15)[None].expand(3, -1)
+    positions = torch.arange(15, device=device)[None].expand(3, -1)
     with torch.no_grad():
         expected = theirs(ids, attention_mask=mask, position_ids=positions).logits
         output = ours(ids, attention_mask=mask)
@@ -211,7 +213,7 @@ def test_official_names_of_v4(tmp_path):
     load_pretrained(tmp_path)  # V4's prediction modules are passed over
 
 
-def test_greedy_text_is_the_same():
+def test_greedy_text_is_the_same(device):
     for kind, config in (("v4", small_v4()), ("v3.2", None)):
         if config is None:
             fields = small_v4().to_hf()
@@ -223,10 +225,10 @@ def test_greedy_text_is_the_same():
                 first_k_dense_replace=1,
             )  # fmt: skip
         classes = {"v4": DeepseekV4Config, "v3.2": DeepseekV32Config}
-        theirs = official(kind, classes[kind](**config.to_hf()), 3)
-        ours = DeepSeekForCausalLM(config).eval()
+        theirs = official(kind, classes[kind](**config.to_hf()), 3).to(device)
+        ours = DeepSeekForCausalLM(config).eval().to(device)
         copy_weights(theirs, ours)
-        ids = torch.randint(30, (1, 7))
+        ids = torch.randint(30, (1, 7)).to(device)
         expected = theirs.generate(ids, max_new_tokens=20, do_sample=False, eos_token_id=None, pad_token_id=0)
         assert torch.equal(generate(ours, ids, max_new_tokens=20), expected)
 
