@@ -11,6 +11,7 @@ import tomllib
 import machine
 import nbformat
 import pytest
+from nbclient.exceptions import CellExecutionError
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
@@ -141,6 +142,19 @@ def test_first_cells_on_colab(colab, tmp_path):
     # After "Restart runtime" the folder is still there, and the network may be gone.
     again = {name: cells[name] for name in ("bootstrap", "setup", "one-head", "one-head-run")}
     check_place(colab, colab.run(again | {"where": WHERE}, NOWHERE))
+
+
+def test_every_notebook_begins_on_colab(colab, tmp_path):
+    cells = {"bootstrap": sources(NOTEBOOKS[0])["bootstrap"]} | {
+        path.stem: sources(path)["setup"] for path in NOTEBOOKS
+    }
+    check_place(colab, colab.run(cells | {"where": WHERE}, machine.remote(tmp_path)))
+
+
+def test_a_course_that_cannot_be_fetched_is_told_in_a_sentence(colab, tmp_path):
+    elsewhere = machine.Colab(tmp_path)
+    with pytest.raises(CellExecutionError, match="The course wasn't fetched"):
+        elsewhere.run({"bootstrap": sources(NOTEBOOKS[0])["bootstrap"]}, NOWHERE)
 
 
 def test_mixture_of_experts_on_colab(colab, tmp_path):
