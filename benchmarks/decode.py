@@ -38,6 +38,7 @@ CACHES = ("DynamicCache", "StaticCache")
 CONTEXTS = (128, 1024, 4096, 16384)
 SECONDS = 4.0  # that theirs may write for, in all rounds of one row together
 LONGEST = 32768
+NOT_THE_SAME = "The tokens written are not all the same: rounding."
 
 
 def config_of(name: str) -> DeepSeekConfig:
@@ -166,7 +167,7 @@ def writing(case: Case, length: int, rounds: int) -> Row:
         same &= all(torch.equal(written["theirs"], other) for other in written.values())
     held = sum(tensor.nbytes for layer in theirs.layers for tensor in (layer.keys, layer.values))
     notes = [f"Caches: ours {cache.nbytes / 1e6:.2f} MB, theirs {held / 1e6:.2f} MB."]
-    notes += [] if same else ["The tokens written are not all the same: rounding."]
+    notes += [] if same else [NOT_THE_SAME]
     return writing_row(f"{case.name}, {length:,} tokens", f"{kind}, {case.experts}", seconds, case.uncompiled, notes)
 
 
@@ -190,13 +191,17 @@ def first_token(case: Case, length: int, rounds: int) -> Row:
 
     def theirs(experts: str) -> float:
         case.theirs.set_experts_implementation(experts)
-        return timed(lambda: case.their_tokens(ids, None, 1))[0]
+        seconds, token = timed(lambda: case.their_tokens(ids, None, 1))
+        tokens.append(token)
+        return seconds
 
-    generate(case.ours, ids, 1)
+    tokens = [generate(case.ours, ids, 1)[:, -1:]]
     best = case.best(PREFILL_EXPERTS, theirs)
     pairs = [(timed(lambda: generate(case.ours, ids, 1))[0], theirs(best)) for _ in range(rounds)]
     ours, others = (list(seconds) for seconds in zip(*pairs, strict=True))
-    return Row("first token, whole model", f"{case.name}, {length:,} tokens", f"transformers, {best}", ours, others)
+    note = "" if all(torch.equal(tokens[0], token) for token in tokens) else NOT_THE_SAME
+    name, versus = f"{case.name}, {length:,} tokens", f"transformers, {best}"
+    return Row("first token, whole model", name, versus, ours, others, note)
 
 
 def on_a_gpu(length: int = 32768, batch: int = 16, repeats: int = 50) -> Row:

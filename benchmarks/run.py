@@ -10,12 +10,14 @@ that fails doesn't stop the others. The old page stays whole until the new one t
 
 import argparse
 import ast
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from page import write_page
@@ -101,6 +103,24 @@ def run_all(names: list[str], tiny: bool, minutes: float = MINUTES) -> list[Outc
     return outcomes
 
 
+@contextlib.contextmanager
+def as_ctrl_c() -> Iterator[None]:
+    """A `kill` and a closed terminal end the run as a Ctrl-C does: benchmarks in their own sessions hear neither."""
+
+    def interrupt(*_) -> None:
+        raise KeyboardInterrupt
+
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    numbers = [number for number in numbers if signal.getsignal(number) == signal.SIG_DFL]  # `nohup` ignores one
+    for number in numbers:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
+
+
 def main(arguments: list[str]) -> int:
     """Read the arguments, run, write. -> the exit code: 1 where a benchmark failed or was stopped."""
     parser = argparse.ArgumentParser(
@@ -120,7 +140,8 @@ def main(arguments: list[str]) -> int:
             parser.error(f"--out {out}: nothing can be written there")
     begun = time.monotonic()
     try:
-        outcomes = run_all([name for name in SHARES if name in (options.only or SHARES)], options.tiny)
+        with as_ctrl_c():
+            outcomes = run_all([name for name in SHARES if name in (options.only or SHARES)], options.tiny)
         if out:
             page = write_page(out, outcomes, time.monotonic() - begun, options.tiny)
             print(f"\nWritten: {page}")

@@ -3,6 +3,7 @@
 import importlib
 import io
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -229,17 +230,21 @@ def alive(pid):
     return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
-def test_ctrl_c_leaves_the_old_page(fakes, tmp_path, capfd):
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_ctrl_c_a_kill_or_a_closed_terminal_leaves_the_old_page(fakes, tmp_path, capfd, name):
     """The benchmark sends the runner what a Ctrl-C sends, and would go on for a minute."""
+    if signal.getsignal(getattr(signal, name)) == signal.SIG_IGN:
+        pytest.skip(f"these tests were started with {name} ignored, as nohup does, and so the runner ignores it, too")
     hanging = WORKING + f"open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\n"
     hanging = hanging.replace("import json", "import os, signal, time, json")
-    hanging += "os.kill(os.getppid(), signal.SIGINT)\ntime.sleep(60)\n"
-    run = fakes(good=WORKING, hanging=hanging)
+    hanging += f"os.kill(os.getppid(), signal.{name})\ntime.sleep(60)\n"
+    run, before = fakes(good=WORKING, hanging=hanging), signal.getsignal(getattr(signal, name))
     (tmp_path / "RESULTS.md").write_text("the old page")
     assert run.main([]) == 130
     assert "Nothing was written" in capfd.readouterr().err
     assert (tmp_path / "RESULTS.md").read_text() == "the old page"
     assert {path.name for path in tmp_path.iterdir()} == {"RESULTS.md", "good.py", "hanging.py", "pid"}
+    assert signal.getsignal(getattr(signal, name)) == before
     assert not alive(int((tmp_path / "pid").read_text()))
 
 

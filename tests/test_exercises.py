@@ -187,6 +187,8 @@ def test_the_learners_own_line_is_quoted():
         (torch.tensor([1, 3]), (1, 2), "in result 2, your number is 3, expected 2"),
         (np.array([1.0, 9.0]), torch.tensor([1.0, 3.0]), "50% of the values differ, most at [1]"),
         (np.array(["a"]), 12, "expected a number, but yours is a ndarray"),
+        ("12", 12, "expected a number, but yours is a str"),
+        (torch.tensor([1 + 2j]), torch.tensor([1.0]), "yours are complex numbers, expected real ones"),
     ],
 )
 def test_first_difference_in_words(answer, expected, words):

@@ -145,7 +145,7 @@ RIGHT = [
     (hierarchical.blind_queries, blind_by_trying),
     (hierarchical.blind_queries, lambda W, m: len(range(W, m - 1))),
     (hierarchical.blind_queries, lambda W, m: (m - 1 - W) * (m - 1 > W)),
-    (hierarchical.cached_numbers, lambda csa, hca, w, i: csa * (w + i) // 4 + hca * w // 128),
+    (hierarchical.cached_numbers, lambda csa, hca, w, i: (32 * csa * (w + i) + hca * w) / 128),
     (hierarchical.cached_numbers, lambda csa, hca, w, i: sum([(w + i) / 4] * csa + [w / 128] * hca)),
     (moe.moe_parameters, lambda M, F, E, K, s: [3 * M * F * n + E * M for n in (E + s, K + s)]),
     (moe.moe_parameters, lambda M, F, E, K, s: (float(M * (3 * F * (E + s) + E)), M * (3 * F * (K + s) + E))),
@@ -167,6 +167,8 @@ def test_another_right_answer_is_accepted(exercise, answer):
 # --- Wrong answers that once passed, or failed without or with a misleading reason ---
 
 WRONG = [
+    (attention.mla_cache_bytes, lambda t, n, c, r, bits: (t - 1) * n * (c + r) * bits / 8, "0.8 times as much"),
+    (hierarchical.cached_numbers, lambda csa, hca, w, i: csa * (w + i) // 4 + hca * w // 128, "// rounds down"),
     (attention.mla_cache_bytes, lambda t, n, c, r, bits: t * n * (c + r) * (bits // 8), "Multiply first"),
     (attention.mla_cache_bytes, lambda t, n, c, r, bits: t * n * (c + r) * 2, "You took 2 bytes for each number"),
     (attention.mla_cache_bytes, lambda t, n, c, r, bits: t * n * 2 * (c + r) * bits // 8, "there is no factor 2"),

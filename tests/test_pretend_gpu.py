@@ -15,6 +15,8 @@ REFUSED = {
     "a table left behind": "there.index_select(0, torch.arange(2))",
     "NumPy without a way over": "there.numpy()",
     "NumPy's own way": "np.asarray(there)",
+    "indices brought to the CPU": "torch.ones(3)[there.long()]",
+    "values left behind": "there.index_put_((there.long(),), torch.ones(3))",
     "whole numbers multiplied": "there.long()[None] @ there.long()[:, None]",
 }
 ALLOWED = {

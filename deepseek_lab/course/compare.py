@@ -45,10 +45,13 @@ def _tuple_difference(answer: object, expected: tuple) -> str | None:
 
 
 def _number_difference(answer: object, expected: float) -> str | None:
+    kind = f"expected a number, but yours is a {type(answer).__name__}"
+    if isinstance(answer, (str, bytes, bytearray)):  # float("3") is 3
+        return kind
     try:
         value = float(answer)
     except (TypeError, ValueError, OverflowError):
-        return f"expected a number, but yours is a {type(answer).__name__}"
+        return kind
     # False for NaN. Where 0 is expected, rounding may leave a little of a difference.
     close = math.isfinite(expected) and abs(value - expected) <= (TOLERANCE * abs(expected) or ROUNDING)
     if value == expected or close:
@@ -67,6 +70,8 @@ def _tensor_difference(answer: object, expected: torch.Tensor) -> str | None:
         return f"expected a tensor, but yours is a {type(answer).__name__}"
     if answer.shape != expected.shape:
         return f"the shape is {tuple(answer.shape)}, expected {tuple(expected.shape)}"
+    if answer.is_complex() and not expected.is_complex():  # .double() would drop a half of each number
+        return "yours are complex numbers, expected real ones"
     mine, theirs = (x.detach().cpu().double() for x in (answer, expected))  # .cpu() first: MPS has no float64
     # Infinities and NaN have no distance: they are right where both have the same one.
     same = (mine == theirs) | (mine.isnan() & theirs.isnan())

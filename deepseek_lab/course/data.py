@@ -45,7 +45,8 @@ def damage(file: Path) -> str:
                 pass
     except (OSError, ValueError, RecursionError, SafetensorError) as error:
         kind = "JSON" if file.suffix == ".json" else "a whole safetensors file"
-        return f"expected {kind}, found {file.stat().st_size:,} bytes: {error}"
+        found = f"{file.stat().st_size:,} bytes" if file.exists() else "a link to nothing"
+        return f"expected {kind}, found {found}: {error}"
     return ""
 
 

@@ -180,6 +180,7 @@ def _cached_numbers_cases(generator: torch.Generator):
     for _ in range(4):
         csa, hca, width, index = _integers(generator, (1, 40), (1, 40), (1, 6), (1, 3))
         yield csa, hca, 128 * width, 64 * index
+    yield 1, 1, 130, 65  # no whole number comes out
 
 
 cached_numbers = Exercise(
@@ -210,6 +211,10 @@ cached_numbers = Exercise(
         Mistake(
             lambda csa, hca, width, index: csa * (width + index) / 8 + hca * width / 128,
             "CSA's windows overlap: an entry is made of 8 tokens, but there is one for every 4.",
+        ),
+        Mistake(
+            lambda csa, hca, width, index: csa * (width + index) // 4 + hca * width // 128,
+            "// rounds down. What is kept for one token, on average, can be a fraction: divide with /.",
         ),
     ],
     hints=[

@@ -18,10 +18,8 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 NAME = "pretend"
 aten = torch.ops.aten
-CROSSES = {  # operations that CUDA, too, lets have tensors of two devices: copies, and CPU indices into a GPU's tensor
-    aten._to_copy.default, aten.copy_.default, aten.index.Tensor, aten.index_put_.default, aten.index_put.default,
-    aten._index_put_impl_.default,
-}  # fmt: skip
+COPIES = {aten._to_copy.default, aten.copy_.default}  # have tensors of two devices with CUDA, too
+INDEXING = {aten.index.Tensor, aten.index_put_.default, aten.index_put.default, aten._index_put_impl_.default}
 PRODUCTS = {
     aten.mm.default,
     aten.bmm.default,
@@ -90,7 +88,9 @@ def _run(operation, *args, **kwargs):
     tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
     ours = [tensor for tensor in tensors if isinstance(tensor, PretendTensor)]
     strangers = [tensor for tensor in tensors if not isinstance(tensor, PretendTensor) and tensor.dim()]
-    if ours and strangers and operation not in CROSSES:
+    if operation in INDEXING and isinstance(args[0], PretendTensor):  # CUDA takes indices from the CPU, but no values
+        strangers = [tensor for tensor in strangers if any(tensor is value for value in args[2:3])]
+    if ours and strangers and operation not in COPIES:
         raise RuntimeError(
             f"Expected all tensors to be on the same device, but {operation} found {NAME}:0 and {strangers[0].device}"
         )

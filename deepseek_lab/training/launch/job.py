@@ -127,7 +127,9 @@ def prepare(
         save_file({"tokens": tokens.contiguous().cpu()}, folder / TOKENS)
         write_json(folder / JOB, asdict(job))
     except (OSError, SafetensorError) as error:
-        raise OSError(f"{folder}: what the ranks read could not be written ({error}); make room on its disk") from error
+        raise OSError(
+            f"{folder}: what the ranks read could not be written ({error}); make room there or name another folder"
+        ) from error
     return job
 
 
