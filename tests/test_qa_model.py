@@ -345,7 +345,7 @@ def test_the_shipped_model_does_what_its_results_say(shipped, split):
 
 def test_the_shipped_results_beat_the_baselines():
     results = json.loads((SHIPPED / "results.json").read_text(encoding="utf-8"))
-    for split, least in (("new passage", 60), ("new template", 45)):
+    for split, least in (("new passage", 85), ("new template", 60)):
         low, _ = results[split]["model"]["all"]["interval"]
         assert low >= least
         assert all(low > results[split][other]["all"]["exact"] for other in ("BM25 sentence", "random span"))

@@ -5,7 +5,7 @@
 
 Two stages, each with a learning rate that rises and falls. The first goes from one thing in a passage to four. After it
 81 % of the answers were right, on training passages too: the model had seen too few, not the wrong ones. So the second
-goes on with the same kind of passages, for more than twice as long. `--folder` holds the tokenizer and the states.
+goes on with the same kind of passages, nearly twice as many. `--folder` holds the tokenizer and the states.
 """
 
 import argparse
