@@ -358,6 +358,7 @@ def hammer(folder: Path, seed: int, pipe) -> None:
 
 
 @posix_only
+@pytest.mark.slow
 def test_processes_at_once(tmp_path):
     """The same keys put, read, evicted and cleared: nothing raises, warns or comes back wrong."""
     pipes = [FORK.Pipe() for _ in range(3)]
