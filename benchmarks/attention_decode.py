@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Iterator
 
 import torch
-from rows import Row, against_best, difference, main, milliseconds
+from rows import Row, against_best, main, milliseconds, same_attention
 from transformers import DeepseekV2Config, DynamicCache
 from transformers.models.deepseek_v2.modeling_deepseek_v2 import DeepseekV2Attention, DeepseekV2RotaryEmbedding
 
@@ -64,9 +64,7 @@ def rows(rounds: int = 7, tiny: bool = False) -> Iterator[Row]:
     device = choose_device()
     for batch, length in [(1, 16)] if tiny else CASES:
         alternatives = ways(official_config(), batch, length, device)
-        expected = alternatives["transformers"]()
-        error = max(difference(way, expected) for way in alternatives.values())
-        assert error < (1e-5 if device.type == "cpu" else 1e-4), f"not the same attention: {error}"
+        error = same_attention(alternatives.values(), alternatives["transformers"]())
         seconds = interleaved_seconds(alternatives, rounds=rounds)
         expanded = milliseconds(statistics.median(seconds.pop("expanded")))
         note = f"Ours expanded {expanded}. All compute the same to {error:.0e}."

@@ -106,6 +106,13 @@ def difference(way: Callable[[], torch.Tensor], expected: torch.Tensor) -> float
     return ((way().detach() - expected).abs().max() / expected.abs().max()).item()
 
 
+def same_attention(ways: Iterable[Callable[[], torch.Tensor]], expected: torch.Tensor) -> float:
+    """The largest difference of the ways. Raises `AssertionError` where it is more than rounding."""
+    error = max(difference(way, expected) for way in ways)
+    assert error < (1e-5 if expected.device.type == "cpu" else 1e-4), f"not the same attention: {error}"
+    return error
+
+
 def milliseconds(seconds: float) -> str:
     """Three digits, and no more of them than a reader wants: "0.19 ms", "14.5 ms", "1,285 ms"."""
     ms = 1000 * seconds
