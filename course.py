@@ -156,7 +156,7 @@ def prepare():
     code, words = run_pip()
     if code:
         raise SystemExit(explain(words, "pip could not install the packages"))
-    decline_news()
+    set_up_jupyterlab()
     write_stamp(wanted)
 
 
@@ -211,12 +211,15 @@ def run_pip():
         raise
 
 
-def decline_news():
-    """JupyterLab greets a newcomer with a question about news; the course answers it for them."""
+def set_up_jupyterlab():
+    """What a newcomer would otherwise be asked, or has to know: no news, and a page of text opens as a page."""
     settings = VENV / "share" / "jupyter" / "lab" / "settings"
     settings.mkdir(parents=True, exist_ok=True)
-    answer = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}
-    (settings / "overrides.json").write_text(json.dumps(answer))
+    own = {
+        "@jupyterlab/apputils-extension:notification": {"fetchNews": "false"},
+        "@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"markdown": "Markdown Preview"}},
+    }
+    (settings / "overrides.json").write_text(json.dumps(own))
 
 
 def explain(words, failed):

@@ -49,7 +49,11 @@ def page(outcomes: Sequence[Outcome], seconds: float, tiny: bool) -> str:
 def losses(outcomes: Sequence[Outcome]) -> list[str]:
     """A list of the rows in which we are slower, and of what wasn't measured."""
     rows = [row for outcome in outcomes for row in outcome.rows]
-    lost = [f"- {row.group}, {row.name}, against {row.versus}: {row.verdict}" for row in rows if row.verdict]
+    lost = [
+        f"- {row.group}, {row.name}, against {row.versus}: {row.verdict} {row.note}".rstrip()
+        for row in rows
+        if row.verdict
+    ]
     below = sum(row.ratio is not None and row.ratio < 1 for row in rows)
     compared = sum(row.ratio is not None for row in rows)
     missing = sum(not row.ours for row in rows)

@@ -303,3 +303,10 @@ def test_the_picture_is_white_behind_everything(bench):
     image = pixels(io.BytesIO(theme.png(picture.draw(made))))
     edges = np.concatenate([image[:3].reshape(-1, 3), image[-3:].reshape(-1, 3), image[:, :3].reshape(-1, 3)])
     assert (edges > 250).all(), "something is cut off at the edge, or the page would shine through"
+
+
+def test_the_page_in_the_repository_has_every_benchmark():
+    page = (FOLDER / "RESULTS.md").read_text(encoding="utf-8")
+    check_sections(page, NAMES)
+    assert "times mean nothing" not in page
+    assert (FOLDER / "results.png").stat().st_size > 5000 and "(results.png)" in page

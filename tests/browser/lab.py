@@ -111,7 +111,9 @@ def jupyterlab(home: Path, notebooks: list[Path]) -> Iterator[Server]:
         shutil.copy(path, home / "notebooks")
     write_settings(home / "settings")
     course = load_course(root=home)
-    command = course.jupyter_command(course.first_free_port(), False, ["--expose-app-in-browser"])
+    course.set_up_jupyterlab()
+    extra = ["--expose-app-in-browser", f"--LabApp.app_settings_dir={course.VENV / 'share/jupyter/lab/settings'}"]
+    command = course.jupyter_command(course.first_free_port(), False, extra)
     log = home / "jupyterlab.log"
     with log.open("wb") as output:
         process = subprocess.Popen(command, env=isolated(course, home), stdout=output, stderr=subprocess.STDOUT)
@@ -133,11 +135,11 @@ def write_settings(folder: Path) -> None:
 
 
 def load_course(root: Path) -> types.ModuleType:
-    """course.py, but with `root` for its folder, and with this Python for its packages."""
+    """course.py, but with `root` for its folder, .venv there holding settings only, and with this Python's packages."""
     spec = importlib.util.spec_from_file_location("course_in_browser_test", ROOT / "course.py")
     course = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(course)
-    course.ROOT, course.PYTHON = root, Path(sys.executable)
+    course.ROOT, course.VENV, course.PYTHON = root, root / ".venv", Path(sys.executable)
     return course
 
 

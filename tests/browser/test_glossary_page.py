@@ -37,6 +37,13 @@ def test_from_a_notebook_to_a_term_and_from_there_to_its_section(browser, server
         assert set(notebook.complaints.outside) <= notebook.pictures_in_text
 
 
+def test_from_the_list_of_files(browser, server):
+    with lab.opened(browser, server, FILES[0]) as notebook:
+        notebook.page.locator(".jp-DirListing-item", has_text="GLOSSARY.md").dblclick()
+        notebook.page.locator(".jp-MarkdownViewer h3", has_text=TERM).wait_for(timeout=60_000)
+        assert notebook.complaints.errors == []
+
+
 def follow(glossary, file: str, page) -> None:
     """Click a link to a section, and wait until its notebook is in front."""
     glossary.locator(f"a[href*='{file}']", has_text=SECTION).first.click()
