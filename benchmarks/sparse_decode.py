@@ -52,7 +52,12 @@ def ways(config, length: int, device: torch.device) -> dict:
     their_cache = DynamicCache(config=config)
     # They keep a rotated key's numbers as first halves of pairs, then second halves; we, like DeepSeek, pair by pair.
     their_k_pe = k_pe.unflatten(-1, (-1, 2)).mT.flatten(-2)
-    their_cache.update(c_kv[:, None].clone(), their_k_pe[:, None].clone(), 0)
+    kept = c_kv[:, None].clone(), their_k_pe[:, None].clone()
+    probe = DynamicCache(config=config)
+    theirs(newest, position_embeddings=angles, attention_mask=mask[..., :1], past_key_values=probe)
+    if probe.layers[0].keys.shape[1] > 1:  # transformers 5.15 keeps every head's keys and values, not latents
+        kept = theirs.expand_kv(*kept)
+    their_cache.update(*kept, 0)
     layer = their_cache.layers[0]
     layer.update_indexer(keys.clone())
 
@@ -61,9 +66,9 @@ def ways(config, length: int, device: torch.device) -> dict:
         return ours(newest, cache)
 
     def run_theirs():
-        kept = layer.keys, layer.values, layer.indexer_keys
+        before = layer.keys, layer.values, layer.indexer_keys
         output = theirs(newest, position_embeddings=angles, attention_mask=mask, past_key_values=their_cache)[0]
-        layer.keys, layer.values, layer.indexer_keys = kept  # forget the token again
+        layer.keys, layer.values, layer.indexer_keys = before  # forget the token again
         return output
 
     def run_dense():

@@ -12,7 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from deepseek_lab.linear import thin_pays
 from deepseek_lab.moe import DeepSeekMoE, Experts, SwiGLU, TopKRouter, experts_looped
 
-BOUND = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 5e-2}
+BOUND = {torch.float64: 1e-12, torch.float32: 1e-5}
+BOUND_BF16 = 2.5e-2  # of what a number would be if nothing in its sums cancelled; 1.4e-2 is the most in 20,000 draws
 
 
 def choices(load: str, tokens: int, n_experts: int, k: int) -> torch.Tensor:
@@ -41,8 +42,17 @@ def both_ways(experts: Experts, x, chosen, weights):
     return zip(*results, strict=True)
 
 
+def without_cancelling(experts: Experts, x, chosen, weights):
+    """What `both_ways` returns, in fp64, if all numbers were positive and no limit cut them: the scale of rounding."""
+    leaves = [t.detach().double().abs() for t in (x, weights, experts.gate_up_proj, experts.down_proj)]
+    own_x, own_weights, gate_up, down = (leaf.requires_grad_() for leaf in leaves)
+    output = experts_looped(own_x, chosen, own_weights, gate_up, down, None)
+    output.backward(torch.linspace(-1, 1, output.numel()).double().abs().view_as(output))
+    return [output, *(leaf.grad for leaf in leaves)]
+
+
 @given(
-    dtype=st.sampled_from(list(BOUND)),
+    dtype=st.sampled_from([*BOUND, torch.bfloat16]),
     load=st.sampled_from(["any", "half idle", "all to one"]),
     tokens=st.integers(0, 40),
     n_experts=st.integers(1, 12),
@@ -61,13 +71,20 @@ def test_grouped_equals_looped(dtype, load, tokens, n_experts, data, width, inne
     if tokens == 0:
         assert experts(x, chosen, weights).shape == (0, width)
         return
-    for grouped, looped in both_ways(experts, x, chosen, weights):
-        assert relative_error(grouped, looped) <= BOUND[dtype]
+    largest = without_cancelling(experts, x, chosen, weights)
+
+    def assert_same(ours, looped, magnitude):
+        if dtype == torch.bfloat16:
+            assert (ours.double() - looped.double()).abs().max() <= BOUND_BF16 * magnitude.max()
+        else:
+            assert relative_error(ours, looped) <= BOUND[dtype]
+
+    for (grouped, looped), magnitude in zip(both_ways(experts, x, chosen, weights), largest, strict=True):
+        assert_same(grouped, looped, magnitude)
     looped = experts_looped(x, chosen, weights, experts.gate_up_proj, experts.down_proj, limit)
     with torch.no_grad():  # decoding has a way of its own
         for few in range(1, min(tokens, 10) + 1):
-            output = experts(x[:few], chosen[:few], weights[:few])
-            assert relative_error(output, looped[:few]) <= BOUND[dtype] * (2 if dtype == torch.bfloat16 else 1)
+            assert_same(experts(x[:few], chosen[:few], weights[:few]), looped[:few], largest[0][:few])
 
 
 @pytest.mark.parametrize("load", ["any", "all to one"])

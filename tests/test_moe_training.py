@@ -36,6 +36,19 @@ def test_domains_are_of_equal_length_and_apart():
     assert b"namespace" in bytes(corpora["C++"].train.tolist()) and b"WX" in bytes(corpora["tables"].train.tolist())
 
 
+def test_copies_are_not_held_out(monkeypatch):
+    """A kind of text that is nothing but copies has no validation text, and is left out."""
+    own = [b"".join(b"%d of document %d\n" % (i, n) for i in range(900)) for n in range(20)]
+    monkeypatch.setattr(domains, "_cpp", lambda: own)
+    domains.domain_corpora.cache_clear()
+    assert len(domains.domain_corpora()) == 4
+    copied = [b"".join(b"%d of document %d\n" % (i, n // 10) for i in range(900)) for n in range(20)]
+    monkeypatch.setattr(domains, "_cpp", lambda: copied)
+    domains.domain_corpora.cache_clear()
+    assert list(domains.domain_corpora()) == ["Python", "prose", "tables"]
+    domains.domain_corpora.cache_clear()
+
+
 def test_a_missing_domain_is_left_out_and_one_is_too_few(monkeypatch):
     monkeypatch.setattr(domains, "_cpp", list)
     domains.domain_corpora.cache_clear()

@@ -1,9 +1,13 @@
 """The runner of notebooks on a GPU, tried on the CPU: what it counts, what it passes over, and what it reports."""
 
+import ast
+from pathlib import Path
+
 import nbformat
 import pytest
-from helpers.run_notebook import Run, run_notebook
+from helpers.run_notebook import OTHERWISE, Run, is_about_digits, run_notebook
 
+NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 pytestmark = pytest.mark.slow  # notebooks are run
 CELLS = {
     "imports": "import torch\nfrom torch import nn\nfrom deepseek_lab.course.setup import setup",
@@ -50,3 +54,33 @@ def test_in_bf16(notebook):
 
 def test_on_a_pretended_gpu(notebook):
     assert run_notebook(notebook, "pretend").held == 6
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        "worst < 1e-05 and len(pairs) == 8", "torch.equal(plain, cached) and few == 59", "all(same) and any(evicted)",
+        "all((torch.equal(w, four[0]) for w in four))", "math.isclose(a, 4 * b)", "equal == causal",
+        "moved.abs().max() > 0 and same.abs().max() < 1e-05", "max(errors) < 1e-05", "same_text and same_attention",
+    ],
+)  # fmt: skip
+def test_claims_about_digits(claim):
+    assert is_about_digits(claim)
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        "error > 0.1", "not torch.allclose(piece, whole, atol=1e-05)", "not torch.equal(*latents)", "off < 0.01",
+        "min(before) > 20 and same > 2 * other", "errors[64] == 0", "abs(share - 0.563) < 0.001",
+        "ratio > 1000000.0", "first.text == '1e-05'", "0 < error", "all((n > 0 for n in errors))", "blind",
+    ],
+)  # fmt: skip
+def test_claims_about_more(claim):
+    assert not is_about_digits(claim)
+
+
+def test_exceptions_are_claims_of_notebooks():
+    cells = [cell.source for path in NOTEBOOKS for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+    claims = {ast.unparse(n.test) for cell in cells for n in ast.walk(ast.parse(cell)) if isinstance(n, ast.Assert)}
+    assert claims >= OTHERWISE

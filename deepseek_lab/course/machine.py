@@ -257,12 +257,11 @@ def _gpu(device: str) -> tuple[str, int | None]:
 
 
 def _versions() -> dict[str, str]:
-    found = {"Python": platform.python_version()}
-    for name in ("torch", "transformers"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
+    found = {"Python": platform.python_version(), "torch": torch.__version__}  # names the build, too, as 2.13.0+cpu
+    try:
+        found["transformers"] = version("transformers")
+    except PackageNotFoundError:
+        found["transformers"] = "not installed"
     return found
 
 

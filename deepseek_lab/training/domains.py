@@ -19,17 +19,22 @@ from deepseek_lab.training.corpus import Corpus, standard_library_files
 
 LEAST_BYTES = 100_000  # a domain with less than this on the learner's disk is left out
 HELD_OUT_EVERY = 10  # every 10th document is validation text
+LINES, MOST_SEEN = 8, 0.05  # a piece, and the share of a document's pieces that may stand in the training text, too
 
 
 @cache
 def domain_corpora() -> dict[str, Corpus]:
     """Each domain as bytes, split by document, and cut so that all have the same length.
 
+    A document is no validation text if the training text has more than a twentieth of it word for word.
+
     Raises `ValueError` where fewer than two domains are found. A domain whose files are missing is left out.
     """
     readers = {"Python": _python, "prose": _prose, "C++": _cpp, "tables": _tables}
     split = {name: _split(list(read())) for name, read in readers.items()}
-    found = {name: parts for name, parts in split.items() if len(parts[0]) >= LEAST_BYTES}
+    # Validation text counts as often as it would if nothing had been left out of it.
+    size = {name: min(len(kept), HELD_OUT_EVERY * len(held_out)) for name, (kept, held_out) in split.items()}
+    found = {name: parts for name, parts in split.items() if size[name] >= LEAST_BYTES}
     require(len(found) >= 2, "domains", sorted(found), "two kinds of text or more in this Python's installation")
     lengths = [min(len(parts[i]) for parts in found.values()) for i in (0, 1)]
     return {
@@ -47,9 +52,21 @@ def mixed_corpus() -> Corpus:
 
 def _split(documents: list[bytes]) -> tuple[Tensor, Tensor]:
     random.Random(0).shuffle(documents)  # so that a cut takes some of everything, not one folder
-    kept = b"".join(d for i, d in enumerate(documents) if i % HELD_OUT_EVERY)
-    held_out = b"".join(documents[::HELD_OUT_EVERY])
-    return tuple(torch.frombuffer(bytearray(part or b" "), dtype=torch.uint8) for part in (kept, held_out))
+    kept = [d for i, d in enumerate(documents) if i % HELD_OUT_EVERY]
+    seen = {hash(piece) for document in kept for piece in _pieces(document, step=1)}
+    held_out = b"".join(d for d in documents[::HELD_OUT_EVERY] if _share_seen(d, seen) <= MOST_SEEN)
+    return tuple(torch.frombuffer(bytearray(part or b" "), dtype=torch.uint8) for part in (b"".join(kept), held_out))
+
+
+def _pieces(document: bytes, step: int) -> list[tuple[bytes, ...]]:
+    lines = document.splitlines()
+    return [tuple(lines[i : i + LINES]) for i in range(0, max(1, len(lines) - LINES + 1), step)]
+
+
+def _share_seen(document: bytes, seen: set[int]) -> float:
+    """How much of it the training text has word for word: almost all, for some of Python's tables of characters."""
+    pieces = _pieces(document, step=LINES)
+    return sum(hash(piece) in seen for piece in pieces) / len(pieces)
 
 
 def _python() -> Iterable[bytes]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from hypothesis import assume
 from safetensors.torch import load_file, save_file
 
 from deepseek_lab import DeepSeekConfig, DeepSeekForCausalLM
@@ -59,6 +60,11 @@ def assert_same_weights(ours: torch.nn.Module, theirs: torch.nn.Module) -> None:
 def stored(folder: Path) -> dict[str, torch.Tensor]:
     """All tensors of all files."""
     return {name: tensor for file in sorted(folder.glob("*.safetensors")) for name, tensor in load_file(file).items()}
+
+
+def assume_experts_are_matrices(folder: Path) -> None:
+    """Leave out what transformers 5.15 writes wrongly: an expert of width 1, as a vector."""
+    assume(all(tensor.ndim == 2 for name, tensor in stored(folder).items() if ".experts." in name))
 
 
 def rewrite(folder: Path, change: Callable[[dict], object], file: str = ONLY) -> None:

@@ -1,7 +1,6 @@
 """One name for a model: "lab", a folder, or a model on the hub, opened with the code that fits."""
 
 import dataclasses
-import inspect
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -16,7 +15,7 @@ from deepseek_lab.applications.checkpoints.hub import (
     first_sentence,
     refuse_too_large,
 )
-from deepseek_lab.applications.checkpoints.writers import OurWriter, TheirWriter, Writer
+from deepseek_lab.applications.checkpoints.writers import OurWriter, TheirWriter, Writer, name_of_cache
 from deepseek_lab.config import is_whole, require
 from deepseek_lab.inference.stream import prompt_ids
 from deepseek_lab.model.checkpoint import FLOATS, load_pretrained
@@ -232,7 +231,7 @@ def load_theirs(folder: Path, raw: dict, device: torch.device, dtype: torch.dtyp
         )
     for weight, tensor in model.named_parameters():
         refuse_not_finite(tensor.detach(), folder, weight)
-    if "past_key_values" not in inspect.signature(model.forward).parameters:
+    if name_of_cache(model) is None:
         raise CheckpointError(f"{folder}: found a {type(model).__name__}, expected a model that keeps keys and values")
     return model.to(device).eval()
 

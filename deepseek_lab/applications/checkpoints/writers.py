@@ -176,14 +176,20 @@ class TheirWriter(Writer):
         takes = inspect.signature(self.model.forward).parameters
         last = {"logits_to_keep": 1} if "logits_to_keep" in takes else {}
         written = new = torch.tensor(prompts, device=device)  # (B, T)
-        cache = None
+        name, cache = name_of_cache(self.model), None
         for _ in range(max_new_tokens):
             # Left before each yield: a generator that waits inside would leave its caller in inference mode.
             with torch.inference_mode():
-                out = self.model(input_ids=new, past_key_values=cache, use_cache=True, **last)
-                cache, new = out.past_key_values, _choose(out.logits[:, -1], written, settings, generators)
+                out = self.model(input_ids=new, use_cache=True, **{name: cache}, **last)
+                cache, new = out[name], _choose(out.logits[:, -1], written, settings, generators)
                 written = torch.cat([written, new], dim=1)
             yield new[:, 0].tolist()
+
+
+def name_of_cache(model) -> str | None:
+    """What a model of transformers calls its keys and values; None if it keeps none."""
+    takes = inspect.signature(model.forward).parameters
+    return next((name for name in ("cache", "past_key_values") if name in takes), None)  # renamed in transformers 5.24
 
 
 def _choose(logits: Tensor, written: Tensor, settings: Sampling, generators: list[torch.Generator]) -> Tensor:
