@@ -29,7 +29,7 @@ MINUTES = 19  # for all of them; drawing the page takes seconds
 SHARES = {
     "sparse_decode": 8, "attention_decode": 10, "train": 18, "moe": 16, "zero": 18, "absorb": 20, "decode": 40,
 }  # fmt: skip
-PATIENCE = 15  # seconds that a stopped benchmark has to end its own processes
+PATIENCE = 35  # seconds that a stopped benchmark has to end its own processes: torchrun gives its ranks 30
 
 
 def title_of(script: Path) -> str:
