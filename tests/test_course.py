@@ -97,10 +97,14 @@ def test_first_start_installs_and_the_next_does_not(course):
     assert course.prepare() == []
 
 
-def test_the_install_answers_jupyterlabs_question_about_news(course):
+def test_the_install_sets_jupyterlab_up(course):
+    """No question about news; and text opens as a page (tests/browser opens one)."""
     course.prepare()
     settings = json.loads((course.folder / ".venv/share/jupyter/lab/settings/overrides.json").read_text())
-    assert settings == {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}
+    assert settings == {
+        "@jupyterlab/apputils-extension:notification": {"fetchNews": "false"},
+        "@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"markdown": "Markdown Preview"}},
+    }
 
 
 @pytest.mark.parametrize("file", ["constraints.txt", "pyproject.toml"])

@@ -32,6 +32,7 @@ def test_the_best_temperature_is_that_of_the_chosen_k():
     curves = {0.2: [0.8, 0.8, 0.8], 0.8: [0.7, 0.85, 0.9]}
     assert "pass@1: best at 0.2" in texts(plot_pass_at_k(curves, 1))
     assert "pass@3: best at 0.8" in texts(plot_pass_at_k(curves, 3))
+    assert {" 0.2", " 0.8"} == {text.get_text() for text in plot_pass_at_k(curves, 3).axes[0].texts}
 
 
 def test_candidates_show_the_best_program_and_count_the_others():

@@ -31,11 +31,19 @@ def test_curves_show_what_they_are_given():
     assert png(viz.plot_training({"next token": [], "the one after it (MTP)": []})).startswith(b"\x89PNG")
 
 
+def test_names_at_the_end_of_curves_keep_a_distance():
+    (axes,) = viz.plot_training(CURVES, {60: 3.1}, steps=60).axes
+    places = sorted(text.xy[1] for text in axes.texts)
+    low, high = axes.get_ylim()
+    assert len(places) == 3 and min(np.diff(places)) > 0.09 * (high - low)
+
+
 def test_samples_are_shown_under_the_curve():
     figure = viz.plot_sample(CURVES, {0: "x$y$", 30: "def f():\n\treturn 1"}, 30)
     top, bottom = figure.axes
     assert bottom.texts[0].get_text() == "def f():\n    return 1" and top.lines[-1].get_xdata() == [30, 30]
     assert bottom.get_title(loc="left") == "after 30 steps it writes"
+    assert viz.plot_sample(CURVES, {1: ""}, 1).axes[1].get_title(loc="left") == "after 1 step it writes"
     assert png(viz.plot_sample(CURVES, {0: "$", 30: ""}, 0)) and png(viz.plot_sample(CURVES, {30: "😀\x00\ufffd"}, 30))
     with pytest.raises(ValueError, match="step: got 7, but it takes one of 30"):
         viz.plot_sample(CURVES, {30: ""}, 7)

@@ -82,7 +82,7 @@ def plot_head_scores(scores: dict[str, np.ndarray], chance: dict[str, float]) ->
         axes.axhline(chance[name], color=GREY, linestyle="--", linewidth=1.2)
         axes.set_xticks(range(layers), [f"layer {layer + 1}" for layer in range(layers)])
         axes.set_xlim(-0.5, layers - 0.5)
-        axes.set_ylim(0, 1)
+        axes.set_ylim(-0.03, 1)  # a point at 0 is seen whole
         axes.set_title(name, fontsize=11)
     figure.axes[0].set_ylabel("share of attention, per head")
     figure.axes[0].text(0.02, 0.97, "dashed: looking evenly", transform=figure.axes[0].transAxes, color=GREY,

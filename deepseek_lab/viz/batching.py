@@ -105,7 +105,8 @@ def _draw_requests(axes: Axes, recording: RecordingLike) -> None:
                           va="center_baseline")  # fmt: skip
         if rows[-1].ended:
             end = rows[-1].step + 1
-            axes.plot([end, end], [request + 0.06, request + 0.94], color=INK, linewidth=2, solid_capstyle="butt")
+            axes.plot([end, end], [request + 0.06, request + 0.94], color=INK, linewidth=2, solid_capstyle="butt",
+                      clip_on=False)  # fmt: skip
     for request, (prompt, written) in enumerate(recording.lengths):
         axes.annotate(f"request {request}", (0, request + 0.5), (-98, 0), textcoords="offset points", fontsize=9.5,
                       va="center", annotation_clip=False)  # fmt: skip

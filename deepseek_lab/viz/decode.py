@@ -150,7 +150,7 @@ def _draw_roofs(axes: Axes, ridges: Mapping[str, float], floor: float) -> None:
         words, look = f"{name}, ridge at {ridge:.3g}", {"fontsize": 9.5, "color": "#444444", "va": "top"}
         look["bbox"] = dict(facecolor="white", edgecolor="none", pad=0.6)
         inches = math.log10(ridge / start) / math.log10(high / low) * width * math.hypot(1, slope)
-        if inches < 0.05 * len(words):  # a slope too short for the name: under the flat part
+        if inches < 0.07 * len(words):  # a slope too short for the name: under the flat part
             axes.annotate(words, (ridge, 1), (6, -7), textcoords="offset points", ha="left", **look)
             continue
         # Under the line, in the middle of its slope; where lines nearly coincide, one name lower and one higher.

@@ -34,7 +34,7 @@ function render({ model, el }) {
   };
   const root = element("div", "dsm-masks");
   const area = element("textarea", "dsm-text");
-  area.rows = 4;
+  area.rows = 6;
   area.spellcheck = false;
   area.setAttribute("aria-label", "Text to read");
   area.value = get("text");

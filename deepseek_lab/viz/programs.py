@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from deepseek_lab.viz.decode import spread
 from deepseek_lab.viz.masks import drawable
 from deepseek_lab.viz.show import explore, slider, typed
 from deepseek_lab.viz.theme import BLUE, GREY, INK, ORANGE, RED, SKY, new_figure, styled
@@ -65,14 +66,18 @@ def plot_pass_at_k(curves: Mapping[float, Sequence[float]], k: int) -> Figure:
     figure = new_figure(7.2, 3.4)
     left, right = figure.subplots(1, 2, width_ratios=(3, 2), sharey=True)
     temperatures = sorted(curves)
+    tries = len(curves[temperatures[0]])
     best = max(temperatures, key=lambda temperature: curves[temperature][k - 1])
-    for number, temperature in enumerate(temperatures):
+    for temperature in temperatures:
         curve = [100 * value for value in curves[temperature]]
         chosen = temperature == best
         color = BLUE if chosen else GREY
         left.plot(range(1, len(curve) + 1), curve, color=color, linewidth=2.5 if chosen else 1.2)
-        if number in (0, len(temperatures) - 1) or chosen:
-            left.annotate(f" {temperature:g}", (len(curve), curve[-1]), color=color, va="center", fontsize=10)
+    low, high = left.get_ylim()
+    ends = {temperature: 100 * curves[temperature][-1] for temperature in temperatures}
+    for temperature, place in spread(ends, 0.06 * (high - low)).items():
+        color = BLUE if temperature == best else GREY
+        left.annotate(f" {temperature:g}", (tries, place), color=color, va="center", fontsize=10)
     left.axvline(k, color=ORANGE, linewidth=1.5)
     left.set(xlabel="k, programs that may be tried", ylabel="pass@k (%)", title="a line per temperature")
     values = [100 * curves[temperature][k - 1] for temperature in temperatures]

@@ -15,6 +15,7 @@ from deepseek_lab.viz.theme import BLUE, GREY, INK, ORANGE, RED, SKY, new_figure
 
 REDRAW = 1.0  # seconds; drawing takes a twentieth of one
 SAMPLE_LINES, SAMPLE_WIDTH = 14, 66
+HELD_OUT = "held-out text"
 CURVES = {"next token": BLUE, "the one after it (MTP)": ORANGE}
 
 
@@ -36,14 +37,18 @@ def _draw_curves(axes, curves: Mapping[str, Sequence[float]], validation: Mappin
         smooth = smoothed(values, max(1, steps // 50))
         axes.plot(done, smooth, color=color)
         ends[name] = (done[-1], smooth[-1])
-    low, high = axes.get_ylim()
-    place = low
-    for name, (step, value) in sorted(ends.items(), key=lambda end: end[1][1]):  # from the lowest up, none on another
-        place = max(value, place + 0.1 * (high - low))
-        axes.annotate(f" {name}", (step, place), color=CURVES.get(name, SKY), va="center")
+    right = max((step for step, _ in ends.values()), default=0)
     if validation:
         axes.plot(list(validation), list(validation.values()), "o", color=RED, ms=6)
-        axes.annotate("held-out text", next(iter(validation.items())), (6, 6), color=RED, textcoords="offset points")
+        ends[HELD_OUT] = (max(right, *validation), validation[max(validation)])
+    low, high = axes.get_ylim()
+    place, places = low, {}
+    for name, (_, value) in sorted(ends.items(), key=lambda end: end[1][1]):  # from the lowest up, none on another
+        places[name] = place = max(value, place + 0.1 * (high - low))
+    aside = (5 if validation else 0, 0)  # points: clear of the last dot
+    for name, (step, _) in ends.items():
+        color = RED if name == HELD_OUT else CURVES.get(name, SKY)
+        axes.annotate(f" {name}", (step, places[name]), aside, color=color, va="center", textcoords="offset points")
     axes.set(xlabel="training step", ylabel="loss, nats per token", xlim=(0, steps * 1.3))
     axes.set_xticks([tick for tick in axes.get_xticks() if 0 <= tick <= steps])
 
@@ -72,7 +77,8 @@ def plot_sample(curves: Mapping[str, Sequence[float]], samples: Mapping[int, str
     _draw_curves(top, curves, {}, steps)
     top.axvline(step, color=INK, lw=1, ls="--")
     bottom.axis("off")
-    bottom.set_title(f"after {step} steps it writes" if step else "before the first step it writes")
+    done = f"after {step} step{'s' * (step > 1)}" if step else "before the first step"
+    bottom.set_title(f"{done} it writes")
     bottom.text(0, 1, fit_text(samples[step]), family="monospace", fontsize=9.5, va="top", transform=bottom.transAxes)
     return figure
 

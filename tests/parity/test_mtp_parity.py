@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import transformers
 from helpers.compare import note, relative_error
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +16,9 @@ from deepseek_lab import DeepSeekConfig, DeepSeekForCausalLM
 from deepseek_lab.attention.rope import rotary_table
 from deepseek_lab.model.mtp import MultiTokenPrediction
 
+pytestmark = pytest.mark.skipif(
+    transformers.__version__ == "5.15.0", reason="this version's MtpLayer may have a dense block, which V3's never has"
+)
 transformers_logging.set_verbosity_error()  # random YaRN settings make it remark on each
 
 
