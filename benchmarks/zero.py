@@ -103,6 +103,7 @@ def compare(rounds: int, tiny: bool, results: Path) -> None:
         parameters = sum(p.numel() for p in DeepSeekForCausalLM(config).parameters())
         found = {"seconds": seconds, "missing": missing, "apart": apart, "parameters": parameters, "ranks": ranks}
         results.write_text(json.dumps(found), encoding="utf-8")
+    made.clear()  # engines end before the group that they use
     dist.barrier()
     dist.destroy_process_group()
 
