@@ -42,6 +42,7 @@ def test_from_the_list_of_files(browser, server):
         notebook.page.locator(".jp-DirListing-item", has_text="GLOSSARY.md").dblclick()
         notebook.page.locator(".jp-MarkdownViewer h3", has_text=TERM).wait_for(timeout=60_000)
         assert notebook.complaints.errors == []
+        notebook.page.locator(".lm-TabBar-tabLabel", has_text=FILES[0].name).first.click()  # it ends its kernel
 
 
 def follow(glossary, file: str, page) -> None:
