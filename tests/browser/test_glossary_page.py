@@ -43,6 +43,7 @@ def test_from_the_list_of_files(browser, server):
         notebook.page.locator(".jp-MarkdownViewer h3", has_text=TERM).wait_for(timeout=60_000)
         assert notebook.complaints.errors == []
         notebook.page.locator(".lm-TabBar-tabLabel", has_text=FILES[0].name).first.click()  # it ends its kernel
+        notebook.page.locator(".lm-TabBar-tab.lm-mod-current", has_text=FILES[0].name).first.wait_for(timeout=20_000)
 
 
 def follow(glossary, file: str, page) -> None:
