@@ -32,7 +32,7 @@ def domain_corpora() -> dict[str, Corpus]:
     """
     readers = {"Python": _python, "prose": _prose, "C++": _cpp, "tables": _tables}
     split = {name: _split(list(read())) for name, read in readers.items()}
-    # Validation text counts as often as it would if nothing had been left out of it.
+    # Where copies were left out, the validation text may be what is too short: it is to be a tenth of the other.
     size = {name: min(len(kept), HELD_OUT_EVERY * len(held_out)) for name, (kept, held_out) in split.items()}
     found = {name: parts for name, parts in split.items() if size[name] >= LEAST_BYTES}
     require(len(found) >= 2, "domains", sorted(found), "two kinds of text or more in this Python's installation")

@@ -77,7 +77,7 @@ def plot_pass_at_k(curves: Mapping[float, Sequence[float]], k: int) -> Figure:
     ends = {temperature: 100 * curves[temperature][-1] for temperature in temperatures}
     for temperature, place in spread(ends, 0.06 * (high - low)).items():
         color = BLUE if temperature == best else GREY
-        left.annotate(f" {temperature:g}", (tries, place), color=color, va="center", fontsize=10)
+        left.annotate(f" {temperature:g}", (tries, place), color=color, va="center", fontsize=10, annotation_clip=False)
     left.axvline(k, color=ORANGE, linewidth=1.5)
     left.set(xlabel="k, programs that may be tried", ylabel="pass@k (%)", title="a line per temperature")
     values = [100 * curves[temperature][k - 1] for temperature in temperatures]

@@ -48,7 +48,8 @@ def _draw_curves(axes, curves: Mapping[str, Sequence[float]], validation: Mappin
     aside = (5 if validation else 0, 0)  # points: clear of the last dot
     for name, (step, _) in ends.items():
         color = RED if name == HELD_OUT else CURVES.get(name, SKY)
-        axes.annotate(f" {name}", (step, places[name]), aside, color=color, va="center", textcoords="offset points")
+        axes.annotate(f" {name}", (step, places[name]), aside, color=color, va="center", textcoords="offset points",
+                      annotation_clip=False)  # fmt: skip
     axes.set(xlabel="training step", ylabel="loss, nats per token", xlim=(0, steps * 1.3))
     axes.set_xticks([tick for tick in axes.get_xticks() if 0 <= tick <= steps])
 
